@@ -1,0 +1,40 @@
+package wire
+
+import "unsafe"
+
+// Counters is what the program counts, one per CPU, in packets since it was
+// loaded. How many packets matched is no field of its own but the sum of their
+// three fates, so that matched = sampled_out + captured + lost holds in every
+// snapshot, also in one that is taken while packets arrive.
+type Counters struct {
+	Seen       uint64 // ran the program
+	SampledOut uint64 // matched, and left out by sampling
+	Captured   uint64 // handed to the buffer
+	Lost       uint64 // the buffer was full, or nobody was reading it
+
+	// Skip is how many more matched packets sampling leaves out: no count.
+	Skip uint64
+}
+
+// Matched is the number of packets that passed the filter.
+func (c Counters) Matched() uint64 { return c.SampledOut + c.Captured + c.Lost }
+
+// Add adds what another CPU counted.
+func (c *Counters) Add(other Counters) {
+	c.Seen += other.Seen
+	c.SampledOut += other.SampledOut
+	c.Captured += other.Captured
+	c.Lost += other.Lost
+}
+
+// CountersSize is the size of [Counters] in bytes.
+const CountersSize = int(unsafe.Sizeof(Counters{}))
+
+// Offsets of the counters, for the program.
+const (
+	OffSeen       = unsafe.Offsetof(Counters{}.Seen)
+	OffSampledOut = unsafe.Offsetof(Counters{}.SampledOut)
+	OffCaptured   = unsafe.Offsetof(Counters{}.Captured)
+	OffLost       = unsafe.Offsetof(Counters{}.Lost)
+	OffSkip       = unsafe.Offsetof(Counters{}.Skip)
+)

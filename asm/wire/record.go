@@ -1,0 +1,144 @@
+// Package wire defines the bytes that the XDP program and its reader share.
+//
+// It is the one place where they are defined: the program's stores take their
+// offsets from the struct here, and so does the decoder beside it.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// Names of the maps by which the program and its reader meet.
+const (
+	EventsMap   = "events"   // records, one per captured packet; its type is the transport
+	CountersMap = "counters" // one [Counters] per CPU
+	DoorbellMap = "doorbell" // wakes a reader that sleeps
+	AsleepMap   = "asleep"   // a word by which it says so; shared memory has its own, [Ring.Wake]
+)
+
+// Record is what the program says of one packet: one cache line, no padding,
+// every byte written before it is handed over.
+//
+// Scalars are in host byte order, ports among them; addresses are in network
+// byte order. Packet bytes, where they were asked for, follow the record.
+type Record struct {
+	Time            uint64   // ns, CLOCK_MONOTONIC; when the program saw the packet
+	Source          [16]byte // IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2)
+	Destination     [16]byte
+	Length          uint32 // bytes, from the Ethernet header on, without FCS
+	Interface       uint32 // index of the interface that received it
+	SourcePort      uint16 // host order; 0 without FlagPorts
+	DestinationPort uint16
+	OuterVLAN       uint16 // VLAN id, 0–4095; meaningful where Tags > 0
+	InnerVLAN       uint16 // meaningful where Tags > 1
+	EtherType       uint16 // host order, behind the tags; in an IEEE 802.3 frame the length that stands there
+	Flags           Flags
+	Protocol        uint8 // IANA protocol number, behind IPv6 extension headers
+	TCPFlags        uint8 // 13th byte of the TCP header; meaningful with FlagTCP
+	TTL             uint8 // IPv6: hop limit
+	Tags            uint8 // VLAN tags that were read, 0–2
+}
+
+// Flags say which parts of a [Record] mean something.
+type Flags uint16
+
+const (
+	FlagIPv4     Flags = 1 << iota // a well-formed IPv4 header: addresses, Protocol and TTL are set
+	FlagIPv6                       // the same of IPv6
+	FlagFragment                   // a fragment other than the first: it has no ports
+	FlagCut                        // the frame ends before what its headers announce: no ports
+	FlagPorts                      // SourcePort and DestinationPort are set (TCP, UDP, SCTP)
+	FlagTCP                        // TCPFlags is set
+
+	flagsKnown = FlagIPv4 | FlagIPv6 | FlagFragment | FlagCut | FlagPorts | FlagTCP
+)
+
+// RecordSize is the size of a [Record] in bytes.
+const RecordSize = int(unsafe.Sizeof(Record{}))
+
+// Offsets of the fields, for the program's stores and the decoder below.
+const (
+	OffTime            = unsafe.Offsetof(Record{}.Time)
+	OffSource          = unsafe.Offsetof(Record{}.Source)
+	OffDestination     = unsafe.Offsetof(Record{}.Destination)
+	OffLength          = unsafe.Offsetof(Record{}.Length)
+	OffInterface       = unsafe.Offsetof(Record{}.Interface)
+	OffSourcePort      = unsafe.Offsetof(Record{}.SourcePort)
+	OffDestinationPort = unsafe.Offsetof(Record{}.DestinationPort)
+	OffOuterVLAN       = unsafe.Offsetof(Record{}.OuterVLAN)
+	OffInnerVLAN       = unsafe.Offsetof(Record{}.InnerVLAN)
+	OffEtherType       = unsafe.Offsetof(Record{}.EtherType)
+	OffFlags           = unsafe.Offsetof(Record{}.Flags)
+	OffProtocol        = unsafe.Offsetof(Record{}.Protocol)
+	OffTCPFlags        = unsafe.Offsetof(Record{}.TCPFlags)
+	OffTTL             = unsafe.Offsetof(Record{}.TTL)
+	OffTags            = unsafe.Offsetof(Record{}.Tags)
+)
+
+// ErrShort is returned for fewer than [RecordSize] bytes.
+var ErrShort = errors.New("record is cut short")
+
+// Decode sets r from the first [RecordSize] bytes of b; further ones are
+// allowed, as a perf sample ends in up to seven bytes of padding. It returns
+// [ErrShort] for fewer bytes. It does not ask whether the fields agree with
+// each other: see [Record.Check].
+func (r *Record) Decode(b []byte) error {
+	if len(b) < RecordSize {
+		return fmt.Errorf("%w: %d bytes, want %d", ErrShort, len(b), RecordSize)
+	}
+	b = b[:RecordSize] // one bounds check for all that follows
+	host := binary.NativeEndian
+	r.Time = host.Uint64(b[OffTime:])
+	r.Source = [16]byte(b[OffSource:])
+	r.Destination = [16]byte(b[OffDestination:])
+	r.Length = host.Uint32(b[OffLength:])
+	r.Interface = host.Uint32(b[OffInterface:])
+	r.SourcePort = host.Uint16(b[OffSourcePort:])
+	r.DestinationPort = host.Uint16(b[OffDestinationPort:])
+	r.OuterVLAN = host.Uint16(b[OffOuterVLAN:])
+	r.InnerVLAN = host.Uint16(b[OffInnerVLAN:])
+	r.EtherType = host.Uint16(b[OffEtherType:])
+	r.Flags = Flags(host.Uint16(b[OffFlags:]))
+	r.Protocol = b[OffProtocol]
+	r.TCPFlags = b[OffTCPFlags]
+	r.TTL = b[OffTTL]
+	r.Tags = b[OffTags]
+	return nil
+}
+
+// MinPacket is the least number of packet bytes that follow a record, where any
+// do: more than the up to seven bytes of padding behind one without. No packet
+// is shorter.
+const MinPacket = 12
+
+// Packet returns the packet bytes in a sample that r was decoded from. There
+// are none where the program was not asked for them.
+//
+// They are all of the packet, or end with the sample: the program sees to it
+// that padding follows whole packets alone.
+func (r *Record) Packet(sample []byte) []byte {
+	if len(sample) < RecordSize+MinPacket {
+		return nil
+	}
+	return sample[RecordSize:][:min(len(sample)-RecordSize, int(r.Length))]
+}
+
+// Append appends the record's bytes to b: the inverse of [Record.Decode].
+func (r *Record) Append(b []byte) []byte {
+	host := binary.NativeEndian
+	b = host.AppendUint64(b, r.Time)
+	b = append(b, r.Source[:]...)
+	b = append(b, r.Destination[:]...)
+	b = host.AppendUint32(b, r.Length)
+	b = host.AppendUint32(b, r.Interface)
+	b = host.AppendUint16(b, r.SourcePort)
+	b = host.AppendUint16(b, r.DestinationPort)
+	b = host.AppendUint16(b, r.OuterVLAN)
+	b = host.AppendUint16(b, r.InnerVLAN)
+	b = host.AppendUint16(b, r.EtherType)
+	b = host.AppendUint16(b, uint16(r.Flags))
+	return append(b, r.Protocol, r.TCPFlags, r.TTL, r.Tags)
+}

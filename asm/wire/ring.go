@@ -1,0 +1,34 @@
+package wire
+
+import "unsafe"
+
+// Ring is the control page of a CPU's ring in shared memory. One program, the
+// only one on its CPU, writes Head; one reader writes Tail and Wake. What each
+// writes has cache lines of its own.
+//
+// Slots of [RecordSize] bytes follow the page, a power of two of them. Record n,
+// counted from 0, is in slot n mod their number. One slot is always free: the
+// program's, at Head.
+type Ring struct {
+	Head uint64     // records published since the program was loaded
+	_    [120]byte  // two cache lines: they are fetched in pairs
+	Tail uint64     // records that the reader is done with
+	Wake uint64     // the program rings the doorbell when Head gets here
+	_    [3952]byte // up to the end of the page
+}
+
+// RingSize is the size of [Ring] in bytes.
+const RingSize = int(unsafe.Sizeof(Ring{}))
+
+// Offsets of the control words, for the program.
+const (
+	OffHead = unsafe.Offsetof(Ring{}.Head)
+	OffTail = unsafe.Offsetof(Ring{}.Tail)
+	OffWake = unsafe.Offsetof(Ring{}.Wake)
+)
+
+// RingBytes is the size of a ring of so many slots.
+func RingBytes(slots int) int { return RingSize + slots*RecordSize }
+
+// RingSlots is the number of slots in a ring of so many bytes.
+func RingSlots(bytes int) int { return (bytes - RingSize) / RecordSize }
