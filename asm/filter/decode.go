@@ -1,0 +1,120 @@
+package filter
+
+import "encoding/binary"
+
+// packet is a frame and what its headers say.
+type packet struct {
+	frame  []byte
+	length uint32
+
+	types     []uint16 // of the frame, then behind each tag; none in a frame of less than 14 bytes
+	vlans     []uint16 // ids, outer first
+	network   int      // offset of what is behind the Ethernet header and the tags
+	version   Version  // AnyIP unless there is a well-formed IP header
+	protocol  uint8    // behind IPv6 extension headers
+	later     bool     // a fragment other than the first
+	transport int      // offset of what is behind the IP header, or of the extension header that is cut
+
+	room [5]uint16 // of types and vlans
+}
+
+const (
+	etherLen      = 14
+	tagLen        = 4
+	mostTags      = 2
+	mostExtension = 8
+	fragmentBits  = 0x1fff // of the 16 with the flags, in IPv4
+)
+
+// IPv6 extension headers that are stepped over.
+const (
+	extHopByHop    = 0
+	extRouting     = 43
+	extFragment    = 44
+	extDestination = 60
+)
+
+// etherType is the EtherType behind the tags. There is one in types.
+func (p *packet) etherType() uint16 { return p.types[len(p.types)-1] }
+
+// decode sets all but frame and length, which are given.
+func (p *packet) decode() {
+	p.types, p.vlans = p.room[:0:mostTags+1], p.room[mostTags+1:mostTags+1]
+	p.network = etherLen
+	if len(p.frame) < etherLen {
+		return
+	}
+	p.types = append(p.types, p.u16(etherLen-2))
+	for len(p.vlans) < mostTags && isTag(p.etherType()) && len(p.frame) >= p.network+tagLen {
+		p.vlans = append(p.vlans, p.u16(p.network)&0xfff)
+		p.types = append(p.types, p.u16(p.network+2))
+		p.network += tagLen
+	}
+	switch p.etherType() {
+	case typeIPv4:
+		p.ipv4()
+	case typeIPv6:
+		p.ipv6()
+	}
+}
+
+func isTag(etherType uint16) bool { return etherType == 0x8100 || etherType == 0x88a8 }
+
+func (p *packet) u16(offset int) uint16 { return binary.BigEndian.Uint16(p.frame[offset:]) }
+func (p *packet) u32(offset int) uint32 { return binary.BigEndian.Uint32(p.frame[offset:]) }
+
+func (p *packet) ipv4() {
+	header := p.frame[p.network:]
+	if len(header) < 20 || header[0]>>4 != 4 {
+		return
+	}
+	length := int(header[0]&0xf) * 4
+	if length < 20 || length > len(header) {
+		return
+	}
+	p.version = IPv4
+	p.protocol = header[9]
+	p.later = binary.BigEndian.Uint16(header[6:])&fragmentBits != 0
+	p.transport = p.network + length
+}
+
+func (p *packet) ipv6() {
+	header := p.frame[p.network:]
+	if len(header) < 40 || header[0]>>4 != 6 {
+		return
+	}
+	p.version = IPv6
+	p.protocol = header[6]
+	p.transport = p.network + 40
+	for range mostExtension {
+		if !p.extension() {
+			return
+		}
+	}
+}
+
+// extension steps over an extension header. It returns false if there is none,
+// if it is cut, and behind the header of a later fragment.
+func (p *packet) extension() bool {
+	header := p.frame[p.transport:]
+	if len(header) < 8 {
+		return false
+	}
+	length := 8
+	switch p.protocol {
+	case extHopByHop, extRouting, extDestination:
+		length = int(header[1])*8 + 8
+	case protoAH:
+		length = int(header[1])*4 + 8
+	case extFragment:
+		p.later = binary.BigEndian.Uint16(header[2:])&0xfff8 != 0
+	default:
+		return false
+	}
+	if length > len(header) {
+		return false
+	}
+	p.protocol = header[0]
+	p.transport += length
+	return !p.later
+}

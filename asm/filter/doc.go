@@ -1,0 +1,64 @@
+// Package filter is the filter language: the words of pcap-filter(7), parsed
+// into a syntax tree that is made to be compiled, and a plain-Go evaluator of
+// that tree. It does no network I/O: an address is written, not looked up.
+//
+// # Language
+//
+// The grammar is libpcap's. Negation binds tightest; and and or bind alike, and
+// to the left: tcp or udp and port 53 is (tcp or udp) and port 53. An id without
+// qualifiers takes the last ones: tcp port 21 or 22. In arithmetic, % and ^ take
+// the one operand before them and all that follows, so that len % 3 + 1 is
+// len % 4: libpcap's grammar gives them no precedence. Names of services and
+// protocols are built in, and those of the system's files count too; of a name
+// that TCP alone or UDP alone has, port NAME is about that protocol.
+//
+// Words of pcap-filter(7) that are left out are refused by name, and what is
+// refused for another reason says why. Beyond libpcap go only names with a
+// minus in portrange, and qualifiers inside parentheses that begin with an id:
+// host A and (B or port 80).
+//
+// # Meaning
+//
+// A filter speaks of the decoded packet: up to two VLAN tags (0x8100, 0x88a8)
+// are stepped over, and so are up to eight IPv6 extension headers (hop-by-hop,
+// routing, destination options, fragment, AH). On a packet without either,
+// every verdict is libpcap's. On one with them:
+//
+//   - The EtherType is the one behind the tags, and ip[…], ip6[…], arp[…] and
+//     rarp[…] count from the header behind them. ether[…] counts from the
+//     frame's first byte and is not shifted.
+//   - vlan [id] is true of a packet that bears the tag, outer or inner, and
+//     shifts nothing. ether proto 0x8100 and 0x88a8 are true of a packet that
+//     bears such a tag.
+//   - The protocol of an IPv6 packet is what stands behind its extension
+//     headers. A header that is cut ends the walk, and its own number is the
+//     protocol. What stands behind the eighth is the protocol, whatever it is.
+//
+// Ports and the headers of tcp[…] and the like are not looked for in a later
+// fragment. As in libpcap, tcp[…], udp[…], sctp[…], icmp[…] and igmp[…] are
+// about IPv4, icmp6[…] is about IPv6, and a relation that begins with one of
+// them is false of any other packet; see [Relation.Layers].
+//
+// # Bytes that are not there
+//
+// A filter is evaluated from left to right, in the order of its text, and only
+// as far as its verdict needs. Where a byte that it asks for is beyond the end
+// of the captured frame, the whole filter is false, also under a not: so it is
+// in libpcap, whose programs return 0 at that point. The same goes for a
+// division by zero. In particular
+//
+//   - a frame of less than 14 bytes has no EtherType;
+//   - a port of TCP, UDP or SCTP may be cut off: the source port needs two
+//     bytes behind the IP header, the destination port four;
+//   - the addresses of an ARP or RARP packet may be cut off.
+//
+// The exception, and the one difference to libpcap on plain packets: an IPv4
+// or IPv6 header that is malformed (wrong version, IHL below 5) or not wholly
+// there decodes to no addresses and no protocol. What asks for them (tcp, host,
+// port, tcp[…], …) is then false and not an abort, so that not tcp matches such
+// a frame. ip, ip6, ip[…] and ip6[…] go by the EtherType alone.
+//
+// libpcap's optimizer removes and reorders loads whose value it finds unused,
+// and with them the abort, so that tcpdump may print a cut frame that tcpdump -O
+// does not. This package means the latter, which the text alone defines.
+package filter

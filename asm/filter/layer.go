@@ -1,0 +1,153 @@
+package filter
+
+import "slices"
+
+// Layer is a header that a [Load] counts from.
+type Layer uint8
+
+const (
+	EtherLayer Layer = iota // the frame's first byte
+	IPLayer                 // the header behind the VLAN tags
+	IP6Layer
+	ARPLayer
+	RARPLayer
+	TCPLayer // the header behind the IPv4 header and its options
+	UDPLayer
+	SCTPLayer
+	ICMPLayer
+	IGMPLayer
+	PIMLayer
+	IGRPLayer
+	VRRPLayer
+	ICMP6Layer // the header behind IPv6 and its extension headers
+	layers     // how many there are
+)
+
+// layerInfo names each layer and says what a packet must be to have it.
+var layerInfo = [layers]struct {
+	name      string
+	etherType uint16
+	protocol  uint8
+}{
+	EtherLayer: {name: "ether"},
+	IPLayer:    {name: "ip", etherType: typeIPv4},
+	IP6Layer:   {name: "ip6", etherType: typeIPv6},
+	ARPLayer:   {name: "arp", etherType: typeARP},
+	RARPLayer:  {name: "rarp", etherType: typeRARP},
+	TCPLayer:   {name: "tcp", etherType: typeIPv4, protocol: protoTCP},
+	UDPLayer:   {name: "udp", etherType: typeIPv4, protocol: protoUDP},
+	SCTPLayer:  {name: "sctp", etherType: typeIPv4, protocol: protoSCTP},
+	ICMPLayer:  {name: "icmp", etherType: typeIPv4, protocol: protoICMP},
+	IGMPLayer:  {name: "igmp", etherType: typeIPv4, protocol: protoIGMP},
+	PIMLayer:   {name: "pim", etherType: typeIPv4, protocol: protoPIM},
+	IGRPLayer:  {name: "igrp", etherType: typeIPv4, protocol: protoIGRP},
+	VRRPLayer:  {name: "vrrp", etherType: typeIPv4, protocol: protoVRRP},
+	ICMP6Layer: {name: "icmp6", etherType: typeIPv6, protocol: protoICMP6},
+}
+
+// EtherTypes and IANA protocol numbers that the language has words for.
+const (
+	typeIPv4 = 0x0800
+	typeARP  = 0x0806
+	typeRARP = 0x8035
+	typeIPv6 = 0x86dd
+
+	protoICMP  = 1
+	protoIGMP  = 2
+	protoTCP   = 6
+	protoIGRP  = 9
+	protoUDP   = 17
+	protoESP   = 50
+	protoAH    = 51
+	protoICMP6 = 58
+	protoPIM   = 103
+	protoVRRP  = 112 // CARP uses the same
+	protoSCTP  = 132
+)
+
+// EtherType is the EtherType that a packet with this layer has. There is none
+// to ask for in [EtherLayer].
+func (l Layer) EtherType() (value uint16, ok bool) {
+	return layerInfo[l].etherType, l != EtherLayer
+}
+
+// Transport is the protocol that a packet with this layer has, which is then
+// no later fragment. There is none to ask for in the layers up to IP.
+func (l Layer) Transport() (proto Proto, ok bool) {
+	if l < TCPLayer {
+		return Proto{}, false
+	}
+	version := IPv4
+	if l == ICMP6Layer {
+		version = IPv6
+	}
+	return Proto{Version: version, Number: layerInfo[l].protocol}, true
+}
+
+// String is the word for the layer: tcp.
+func (l Layer) String() string { return layerInfo[l].name }
+
+// Layers are the layers that a packet must have for the relation to hold, each
+// once and in the order of the text: those of the loads that each side begins
+// with, and of the loads in their offsets. As in libpcap, what stands to the
+// right of an arithmetic operator is not asked for: len - tcp[12] > 40 loads
+// the byte from whatever the packet has there. That is tcp[12] - len > 40 of
+// TCP alone, and so is any relation behind tcp and.
+func (r Relation) Layers() []Layer {
+	return appendLayers(appendLayers(nil, r.Left), r.Right)
+}
+
+func appendLayers(list []Layer, a Arith) []Layer {
+	switch a := a.(type) {
+	case Load:
+		list = appendLayers(list, a.Offset)
+		if !slices.Contains(list, a.Layer) {
+			list = append(list, a.Layer)
+		}
+	case Binary:
+		return appendLayers(list, a.Left)
+	}
+	return list
+}
+
+// Runs parts the terms of an [And] or [Or] into runs, of one term and more, of
+// neighbours that ask the same question of different values: hosts and nets
+// of one scope and direction, ports of one protocol and direction, and so on,
+// all of them plain or all of them under a [Not]. A long run can be looked up.
+//
+// Only neighbours are joined, so that the order of evaluation stays. One thing
+// is left to who looks up: Either asks for the source of the first term, then
+// for its destination, which may be missing where the source is not.
+func Runs(terms []Node) [][]Node {
+	var runs [][]Node
+	start := 0
+	for i := range terms {
+		if q := question(terms[start]); i > start && (q == nil || question(terms[i]) != q) {
+			runs = append(runs, terms[start:i])
+			start = i
+		}
+	}
+	if start < len(terms) {
+		runs = append(runs, terms[start:])
+	}
+	return runs
+}
+
+// question is the node without its value, or nil if it can't be in a run.
+func question(n Node) Node {
+	switch n := n.(type) {
+	case Not:
+		if q := question(n.Term); q != nil {
+			return Not{q}
+		}
+	case EtherAddress:
+		return EtherAddress{Direction: n.Direction}
+	case Net4:
+		return Net4{Scope: n.Scope, Direction: n.Direction}
+	case Net6:
+		return Net6{Direction: n.Direction}
+	case Port:
+		return Port{Protocol: n.Protocol, Direction: n.Direction}
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package filter
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+)
+
+// Match evaluates the filter on a frame, from its Ethernet header on. The frame
+// may be cut; length is that of the whole packet in bytes, which len, greater
+// and less are about. It is the definition of what a compiled filter does, and
+// not made to be fast.
+func (f *Filter) Match(frame []byte, length int) bool {
+	p := packet{frame: frame, length: uint32(length)}
+	p.decode()
+	return p.ask(f.Root) == yes
+}
+
+// verdict is a node's value on a packet.
+type verdict uint8
+
+const (
+	no verdict = iota
+	yes
+	missing // a byte that is not there: the whole filter is false
+)
+
+func is(b bool) verdict {
+	if b {
+		return yes
+	}
+	return no
+}
+
+func (p *packet) ask(n Node) verdict {
+	switch n := n.(type) {
+	case And:
+		for _, term := range n {
+			if v := p.ask(term); v != yes {
+				return v
+			}
+		}
+		return yes
+	case Or:
+		for _, term := range n {
+			if v := p.ask(term); v != no {
+				return v
+			}
+		}
+		return no
+	case Not:
+		switch p.ask(n.Term) {
+		case yes:
+			return no
+		case no:
+			return yes
+		}
+		return missing
+	case Constant:
+		return is(bool(n))
+	case EtherType:
+		return p.hasType(n.Value)
+	case VLAN:
+		return p.hasTag(n)
+	case EtherAddress:
+		return n.Direction.ask(
+			func() verdict { return p.hasMAC(6, n.Address) },
+			func() verdict { return p.hasMAC(0, n.Address) },
+		)
+	case Proto:
+		return is(p.version != AnyIP && (n.Version == AnyIP || n.Version == p.version) && n.Number == p.protocol).typed(p)
+	case Net4:
+		return p.inNet4(n)
+	case Net6:
+		if p.version != IPv6 {
+			return no.typed(p)
+		}
+		return n.Direction.ask(
+			func() verdict { return is(n.Prefix.Contains(p.address6(8))) },
+			func() verdict { return is(n.Prefix.Contains(p.address6(24))) },
+		)
+	case Port:
+		return p.hasPort(n)
+	case Relation:
+		return p.holds(n)
+	}
+	panic(fmt.Sprintf("filter: unknown node %T", n))
+}
+
+// typed is v, or missing where the frame has no EtherType to ask for first.
+func (v verdict) typed(p *packet) verdict {
+	if len(p.types) == 0 {
+		return missing
+	}
+	return v
+}
+
+// ask asks the source first, and the destination only if need be.
+func (d Direction) ask(source, destination func() verdict) verdict {
+	switch d {
+	case Source:
+		return source()
+	case Destination:
+		return destination()
+	}
+	v := source()
+	if d == Either && v == no || d == Both && v == yes {
+		return destination()
+	}
+	return v
+}
+
+func (p *packet) hasType(value uint16) verdict {
+	for _, t := range p.types {
+		if t == value {
+			return yes
+		}
+	}
+	return no.typed(p)
+}
+
+func (p *packet) hasTag(n VLAN) verdict {
+	for _, id := range p.vlans {
+		if n.Any || id == n.ID {
+			return yes
+		}
+	}
+	return no.typed(p)
+}
+
+func (p *packet) hasMAC(offset int, address [6]byte) verdict {
+	if len(p.frame) < offset+len(address) {
+		return missing
+	}
+	return is([6]byte(p.frame[offset:]) == address)
+}
+
+func (p *packet) inNet4(n Net4) verdict {
+	if len(p.types) == 0 {
+		return missing
+	}
+	source, destination := p.network+14, p.network+24 // ARP and RARP
+	in := func(offset int) verdict {
+		if len(p.frame) < offset+4 {
+			return missing
+		}
+		return is(p.u32(offset)&n.Mask == n.Address)
+	}
+	var scope Scope
+	switch t := p.etherType(); {
+	case p.version == IPv4:
+		scope, source, destination = IPScope, p.network+12, p.network+16
+	case t == typeARP:
+		scope = ARPScope
+	case t == typeRARP:
+		scope = RARPScope
+	default:
+		return no
+	}
+	if n.Scope != AnyScope && n.Scope != scope {
+		return no
+	}
+	return n.Direction.ask(
+		func() verdict { return in(source) },
+		func() verdict { return in(destination) },
+	)
+}
+
+// address6 is the address at an offset in the IPv6 header.
+func (p *packet) address6(offset int) netip.Addr {
+	return netip.AddrFrom16([16]byte(p.frame[p.network+offset:]))
+}
+
+func (p *packet) hasPort(n Port) verdict {
+	if len(p.types) == 0 {
+		return missing
+	}
+	switch {
+	case p.version == AnyIP || p.later,
+		n.Protocol != 0 && n.Protocol != p.protocol,
+		p.protocol != protoTCP && p.protocol != protoUDP && p.protocol != protoSCTP:
+		return no
+	}
+	in := func(offset int) verdict {
+		if len(p.frame) < offset+2 {
+			return missing
+		}
+		port := p.u16(offset)
+		return is(n.Low <= port && port <= n.High)
+	}
+	return n.Direction.ask(
+		func() verdict { return in(p.transport) },
+		func() verdict { return in(p.transport + 2) },
+	)
+}
+
+func (p *packet) holds(n Relation) verdict {
+	for _, layer := range n.Layers() {
+		if v := p.has(layer); v != yes {
+			return v
+		}
+	}
+	left, ok := p.compute(n.Left)
+	if !ok {
+		return missing
+	}
+	right, ok := p.compute(n.Right)
+	if !ok {
+		return missing
+	}
+	return is(compare(n.Op, left, right))
+}
+
+// has says whether the packet has the layer's header.
+func (p *packet) has(layer Layer) verdict {
+	etherType, asked := layer.EtherType()
+	if !asked {
+		return yes
+	}
+	if len(p.types) == 0 {
+		return missing
+	}
+	transport, asked := layer.Transport()
+	if !asked {
+		return is(p.etherType() == etherType)
+	}
+	return is(p.version == transport.Version && p.protocol == transport.Number && !p.later)
+}
+
+// compute returns false for a byte that is not there, and a division by zero.
+func (p *packet) compute(a Arith) (n uint32, ok bool) {
+	switch a := a.(type) {
+	case Number:
+		return uint32(a), true
+	case Length:
+		return p.length, true
+	case Load:
+		offset, ok := p.compute(a.Offset)
+		if !ok {
+			return 0, false
+		}
+		return p.load(a.Layer, offset, int(a.Size))
+	case Binary:
+		left, ok := p.compute(a.Left)
+		if !ok {
+			return 0, false
+		}
+		right, ok := p.compute(a.Right)
+		if !ok {
+			return 0, false
+		}
+		return calculate(a.Op, left, right)
+	}
+	panic(fmt.Sprintf("filter: unknown arithmetic %T", a))
+}
+
+func (p *packet) load(layer Layer, offset uint32, size int) (n uint32, ok bool) {
+	from := int64(offset)
+	switch {
+	case layer == EtherLayer:
+	case layer == ICMP6Layer && p.version == IPv6:
+		from += int64(p.transport)
+	case layer == ICMP6Layer:
+		from += int64(p.network) + 40
+	case wraps(layer):
+		if len(p.frame) <= p.network {
+			return 0, false
+		}
+		ihl := uint32(p.frame[p.network]&0xf) * 4
+		from = int64(p.network) + int64(ihl+offset)
+	default:
+		from += int64(p.network)
+	}
+	if from+int64(size) > int64(len(p.frame)) {
+		return 0, false
+	}
+	switch b := p.frame[from:]; size {
+	case 1:
+		return uint32(b[0]), true
+	case 2:
+		return uint32(binary.BigEndian.Uint16(b)), true
+	default:
+		return binary.BigEndian.Uint32(b), true
+	}
+}
