@@ -1,0 +1,130 @@
+package asm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// Config says what program to assemble. Its zero value is the default one: it
+// reports TCP and UDP packets through a perf buffer.
+type Config struct {
+	// Filter says which packets to report. Default: tcp or udp.
+	Filter *filter.Filter
+
+	// All reports every frame, also one that is not IP, without any filter.
+	All bool
+
+	// Transport is the way of the records to their reader. Default: [Perf].
+	Transport Transport
+
+	// SnapLen is how many bytes of a packet follow its record, from the
+	// Ethernet header on: a few more where that keeps padding from following
+	// them, and at most [MaxSnapLen]. The record holds the packet's own length.
+	// Default: none. Only [Perf] carries them.
+	SnapLen int
+
+	// Buffer is the size of the buffer of each CPU in bytes, rounded up to a
+	// power of two, where it is a map of the program's: all transports but
+	// [Perf]. Default: [DefaultBuffer].
+	Buffer int
+
+	// CPUs is the number of possible CPUs (see [ebpf.PossibleCPU]), which
+	// transports other than [Perf] need to know.
+	CPUs int
+
+	// Sample reports a part of the packets that match. Default: all.
+	Sample Sampling
+
+	// Clock is where the time of a record is from. Default: [PreciseClock].
+	Clock Clock
+
+	// Replay makes a program that is attached nowhere, but run on recorded
+	// packets: it takes from [wire.ReplayMap] what those do not say themselves.
+	Replay bool
+
+	// NoFrags leaves out what needs Linux 5.18: such a program takes no
+	// packets of more than one buffer, so that drivers refuse it natively
+	// where the MTU is too large for one.
+	NoFrags bool
+}
+
+// Sizes of [Config.Buffer] in bytes.
+const (
+	DefaultBuffer = 2 << 20
+	MinBuffer     = 4 << 10
+	MaxBuffer     = 1 << 30
+)
+
+// MaxSnapLen is the largest [Config.SnapLen] in bytes: with it a sample has
+// 65,528 bytes in all, the last multiple of 8 that the 16 bits of size in its
+// header hold (struct perf_event_header, linux/perf_event.h).
+const MaxSnapLen = 1<<16 - 8 - perfHeader - wire.RecordSize
+
+// Sampling says which of the packets that match are reported. The others are
+// counted as sampled out.
+type Sampling struct {
+	// N: one packet in N, up to 2^31. 0 and 1 report all.
+	N uint32
+
+	// Random chooses each packet with a chance of 1/N, instead of the first of
+	// every N that a CPU receives.
+	Random bool
+}
+
+// Clock is where a record's time is from.
+type Clock uint8
+
+const (
+	PreciseClock Clock = iota // bpf_ktime_get_ns: to the nanosecond
+	CoarseClock               // bpf_ktime_get_coarse_ns: to the timer tick (Linux 5.11)
+	NoClock                   // none: an event bears the time at which it was read
+)
+
+var clockNames = [...]string{PreciseClock: "precise", CoarseClock: "coarse", NoClock: "none"}
+
+// String is the name that [ParseClock] takes.
+func (c Clock) String() string {
+	if int(c) < len(clockNames) {
+		return clockNames[c]
+	}
+	return fmt.Sprintf("clock %d", uint8(c))
+}
+
+// ParseClock returns the clock with a name: precise, coarse or none.
+func ParseClock(name string) (Clock, error) {
+	for c, known := range clockNames {
+		if name == known {
+			return Clock(c), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown clock %q: precise, coarse or none", name)
+}
+
+// defaultFilter is "tcp or udp".
+var defaultFilter = filter.Filter{Root: filter.Or{
+	filter.Proto{Number: protoTCP},
+	filter.Proto{Number: protoUDP},
+}}
+
+// Match evaluates the filter of the program on a frame, from its Ethernet
+// header on, in plain Go: see [filter.Filter.Match].
+func (cfg Config) Match(frame []byte, length int) bool {
+	wanted, err := cfg.filter()
+	return err == nil && (wanted == nil || wanted.Match(frame, length))
+}
+
+// filter is the filter to compile, or nil for none.
+func (cfg Config) filter() (*filter.Filter, error) {
+	switch {
+	case cfg.All && cfg.Filter != nil:
+		return nil, errors.New("all frames are wanted, and a filter too")
+	case cfg.All:
+		return nil, nil
+	case cfg.Filter == nil:
+		return &defaultFilter, nil
+	}
+	return cfg.Filter, nil
+}

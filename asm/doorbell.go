@@ -1,0 +1,52 @@
+package asm
+
+import (
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// The doorbell wakes a reader that sleeps without end because nothing came for
+// a while: a ring buffer of its own, as a perf buffer can't be told to wake its
+// reader for one record. It is rung only when the reader has said that it
+// sleeps, and once for each time that it said so.
+
+// doorbellSize is the smallest ring buffer: a page, of whatever size it is.
+const doorbellSize = 64 << 10
+
+// asleepSize is the size of the word by which the reader says that it sleeps.
+const asleepSize = 8
+
+func doorbellMap() *ebpf.MapSpec {
+	return &ebpf.MapSpec{Name: wire.DoorbellMap, Type: ebpf.RingBuf, MaxEntries: doorbellSize}
+}
+
+func asleepMap() *ebpf.MapSpec {
+	return &ebpf.MapSpec{Name: wire.AsleepMap, Type: ebpf.Array, KeySize: 4, ValueSize: asleepSize, MaxEntries: 1}
+}
+
+// wakeSleeper rings the doorbell if the reader says that it sleeps, and takes
+// the word back, so that the next record does not ring again. Of two CPUs that
+// do so at once both ring, which does no harm.
+func (b *builder) wakeSleeper() {
+	awake := b.fresh("awake")
+	b.emit(bpf.LoadMapValue(bpf.R1, 0, 0).WithReference(wire.AsleepMap))
+	b.note("asleep", bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.DWord))
+	b.jumpIf(bpf.R2, bpf.JEq, 0, awake)
+	b.emit(bpf.Mov.Imm(bpf.R2, 0))
+	b.note("asleep", bpf.StoreMem(bpf.R1, 0, bpf.R2, bpf.DWord))
+	b.ring(bpf.R1)
+	b.block(awake)
+}
+
+// ring rings the doorbell, with 8 bytes from a place in memory: they say nothing.
+func (b *builder) ring(from bpf.Register) {
+	b.emit(
+		bpf.Mov.Reg(bpf.R2, from),
+		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.DoorbellMap),
+		bpf.Mov.Imm(bpf.R3, 8),
+		bpf.Mov.Imm(bpf.R4, ringbufForceWakeup),
+		bpf.FnRingbufOutput.Call(),
+	)
+}

@@ -1,0 +1,93 @@
+package asm
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+)
+
+// TestFilterLarge loads filters as long as people may write them, and runs them.
+func TestFilterLarge(t *testing.T) {
+	deep := func(n int, from string, wrap func(i int, inner string) string) string {
+		for i := range n {
+			from = wrap(i, from)
+		}
+		return from
+	}
+	filters := map[string]string{
+		"sums to the right": deep(40, "ip[1]", func(i int, inner string) string { return fmt.Sprintf("(ip[%d] ^ (%s))", i%20, inner) }) + " > 3",
+		"loads in loads":    deep(40, "ip[1]", func(_ int, inner string) string { return fmt.Sprintf("udp[(%s) & 7]", inner) }) + " < 77",
+		"balanced sums":     deep(5, "ip[9]", func(i int, inner string) string { return "(" + inner + " - " + inner + ")" }) + " = 0",
+		"sums of loads": deep(20, "ip[1]", func(i int, inner string) string {
+			return fmt.Sprintf("(len + (icmp6[(%s) & 3] - tcp[len - %d]))", inner, i+20)
+		}) + " > 3",
+	}
+	for _, term := range []string{
+		"ether[%d] = 7", "ip[%d:2] & 31 = 7", "tcp[%d] > 7", "udp[ip[%d] & 7] = 9", "len - tcp[%d] > 7",
+		"icmp6[%d + len] = 3", "(port %d and len > 50)", "src and dst port %d", "vlan %d", "src and dst net 10.%d.0.0/16",
+		"(ip6 and host 2001:db8::%d)", "(ip and dst host 192.0.2.%d)",
+	} {
+		or := func(i int) string { return fmt.Sprintf(term, i%99) }
+		and := func(i int) string { return "not " + or(i) }
+		mixed := func(i int) string { return fmt.Sprintf("(%s and %s)", or(i), and(i+1)) }
+		filters["or "+term] = list(200, " or ", or)
+		filters["and "+term] = list(200, " and ", and)
+		filters["mixed "+term] = list(100, " or ", mixed)
+	}
+	frames := newFrameMaker(1)
+	count, variants := 500, []bool{false, true}
+	if testing.Short() { // emulated machines take long to load them
+		count, variants = 50, variants[:1]
+	}
+	for name, expression := range filters {
+		t.Run(name, func(t *testing.T) {
+			for _, noFrags := range variants {
+				c := loadFilter(t, expression, noFrags)
+				for range count {
+					if err := c.check(frames.next(), math.MaxInt); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestFilterCost holds what the verifier makes of everyday filters to a small
+// part of the million instructions that it looks at.
+func TestFilterCost(t *testing.T) {
+	for name, expression := range filterListings {
+		loadFilter(t, expression, false) // skips here
+		spec, err := Program(Config{Filter: parseFilter(t, expression), NoFrags: !takesFrags()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := coll.Programs[ProgramName].VerifierLog
+		coll.Close()
+		processed := 0
+		if _, stats, ok := strings.Cut(log, "processed "); ok {
+			_, _ = fmt.Sscanf(stats, "%d", &processed)
+		}
+		t.Logf("%-10s %6d instructions processed", name, processed)
+		if processed == 0 || processed > 50_000 {
+			t.Errorf("%s: the verifier processed %d instructions", expression, processed)
+		}
+	}
+}
+
+func TestFilterTooLarge(t *testing.T) {
+	expression := list(2000, " or ", func(i int) string { return fmt.Sprintf("udp[ip[%d] & 7] = 9", i%20) })
+	_, err := Program(Config{Filter: parseFilter(t, expression)})
+	const want = "assemble program: filter is too large: split or simplify it"
+	if !errors.Is(err, ErrTooLarge) || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

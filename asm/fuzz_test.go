@@ -1,0 +1,88 @@
+package asm
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/internal/oracle"
+)
+
+// TestDifferential runs made-up packets through the program in the kernel, and
+// holds what it does against the oracle.
+//
+// XDPLOG_FUZZ_PACKETS is how many, 0 to go on until stopped (with -timeout 0), and
+// XDPLOG_FUZZ_SEED the seed, which is printed.
+func TestDifferential(t *testing.T) {
+	packets := uint64(number(t, "XDPLOG_FUZZ_PACKETS", 200_000))
+	seed := uint64(number(t, "XDPLOG_FUZZ_SEED", rand.Int64()))
+	t.Logf("XDPLOG_FUZZ_SEED=%d", seed)
+
+	plain := !takesFrags() // where the kernel has no frags there is no other program
+	machines := []*machine{newMachine(t, Config{NoFrags: plain}), newMachine(t, Config{All: true, NoFrags: plain})}
+	splits := true
+	for _, m := range machines {
+		splits = m.splits() && splits
+	}
+	generator := oracle.NewGenerator(seed, longestFrame(t))
+	var (
+		arena   []byte
+		batch   [batchSize]packet
+		start   = time.Now()
+		printed = start
+		done    uint64
+	)
+	for packets == 0 || done < packets {
+		arena = fill(generator, arena[:0], batch[:], splits)
+		for _, m := range machines {
+			if err := m.check(batch[:]); err != nil {
+				t.Fatalf("XDPLOG_FUZZ_SEED=%d, after %d packets: %v", seed, done, err)
+			}
+		}
+		done += uint64(len(batch))
+		if packets == 0 && time.Since(printed) > time.Minute {
+			printed = time.Now()
+			t.Logf("%d packets, %.0f a minute", done, float64(done)/time.Since(start).Minutes())
+		}
+	}
+	t.Logf("%d packets, each through %d programs; %.0f packets a minute", done, len(machines), float64(done)/time.Since(start).Minutes())
+	for _, m := range machines {
+		t.Logf("%+v: %d packets, %d events", m.cfg, m.counted.Seen, m.counted.Captured)
+	}
+}
+
+// fill sets the packets of a batch to made-up ones, whose bytes it appends to
+// arena. Some are split where the kernel would not.
+func fill(g *oracle.Generator, arena []byte, batch []packet, splits bool) []byte {
+	var ends [batchSize]int
+	for i := range batch {
+		arena = g.Append(arena)
+		ends[i] = len(arena)
+	}
+	start := 0
+	for i := range batch {
+		batch[i] = whole(arena[start:ends[i]:ends[i]])
+		start = ends[i]
+		const most = 1 << 15 // what the first buffer does not take must fit into the others
+		if splits && g.Intn(8) == 0 && len(batch[i].frame) < most {
+			batch[i].first = g.Intn(min(len(batch[i].frame), 200) + 1)
+		}
+	}
+	return arena
+}
+
+// number returns the environment's value for name.
+func number(t *testing.T, name string, otherwise int64) int64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	value, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || value < 0 {
+		t.Fatalf("%s is %q, want a whole number", name, text)
+	}
+	return value
+}

@@ -1,0 +1,293 @@
+package asm
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/filter"
+)
+
+// ErrRejectsAll is returned for a filter that contradicts itself, as in
+// "tcp and udp": there is no program for it to make.
+var ErrRejectsAll = errors.New("expression rejects all packets")
+
+// matcher compiles a filter into short-circuit jumps: no truth value is ever
+// kept, it is where the program is.
+//
+// What it asks are the facts that the parser left in the record, and where
+// those do not do, the packet's bytes. It remembers the answers that are
+// certain at the place it is at, so that nothing is asked twice in a row.
+type matcher struct {
+	*builder
+	abort label // where a filter ends that asks for a byte that is not there
+	frags bool
+
+	known facts           // nil where the program can't be
+	at    map[label]facts // what is known at labels that were jumped to
+	calls bool            // a helper may have been called: next and flags are gone
+	depth int             // numbers that wait on the stack
+	maps  map[string]*ebpf.MapSpec
+}
+
+// compile emits what falls through if the packet matches, and jumps to no
+// otherwise. It returns the maps that the code looks things up in.
+func (b *builder) compile(f *filter.Filter, frags bool, no label) map[string]*ebpf.MapSpec {
+	m := &matcher{
+		builder: b, abort: no, frags: frags,
+		known: facts{},
+		at:    make(map[label]facts),
+		maps:  make(map[string]*ebpf.MapSpec),
+	}
+	m.when(f.Root, false, no)
+	if m.known == nil {
+		b.errorf("filter %q: %w", f, ErrRejectsAll)
+	}
+	return m.maps
+}
+
+// step is something to ask: it emits code that jumps to a label if the answer
+// is as sense says, and falls through otherwise.
+type step func(sense bool, to label)
+
+// all is true if every step is, asked in order.
+func (m *matcher) all(steps ...step) step {
+	return func(sense bool, to label) { m.shortCircuit(false, sense, to, steps) }
+}
+
+// anyOf is true if one of the steps is, asked in order.
+func (m *matcher) anyOf(steps ...step) step {
+	return func(sense bool, to label) { m.shortCircuit(true, sense, to, steps) }
+}
+
+// shortCircuit asks until one step is as decisive says: that is the answer.
+func (m *matcher) shortCircuit(decisive, sense bool, to label, steps []step) {
+	if sense == decisive {
+		for _, s := range steps {
+			s(decisive, to)
+		}
+		return
+	}
+	end := m.fresh("else")
+	last := len(steps) - 1
+	for _, s := range steps[:last] {
+		s(decisive, end)
+	}
+	steps[last](sense, to)
+	m.land(end)
+}
+
+func (m *matcher) not(s step) step {
+	return func(sense bool, to label) { s(!sense, to) }
+}
+
+// choose asks usual where the condition holds, and otherwise elsewhere. The
+// usual packet jumps over the other's code, and not out of its own.
+func (m *matcher) choose(condition, usual, otherwise step) step {
+	return func(sense bool, to label) {
+		jump, end := m.fresh("usual"), m.fresh("end")
+		condition(true, jump)
+		otherwise(sense, to)
+		m.goTo(end)
+		m.land(jump)
+		usual(sense, to)
+		m.land(end)
+	}
+}
+
+// decide is what a function says that goes to yes or no.
+func (m *matcher) decide(f func(yes, no label)) step {
+	return func(sense bool, to label) {
+		if m.known == nil {
+			return
+		}
+		end := m.fresh("else")
+		if sense {
+			f(to, end)
+		} else {
+			f(end, to)
+		}
+		m.land(end)
+	}
+}
+
+// when jumps to a label if a node is as sense says.
+func (m *matcher) when(n filter.Node, sense bool, to label) {
+	switch n := n.(type) {
+	case filter.And:
+		m.all(m.terms(n, true)...)(sense, to)
+	case filter.Or:
+		m.anyOf(m.terms(n, false)...)(sense, to)
+	case filter.Not:
+		m.when(n.Term, !sense, to)
+	case filter.Constant:
+		if bool(n) == sense {
+			m.goTo(to)
+		}
+	case filter.EtherType:
+		m.etherType(n)(sense, to)
+	case filter.VLAN:
+		m.vlanID(n)(sense, to)
+	case filter.EtherAddress:
+		m.etherAddress(n)(sense, to)
+	case filter.Proto:
+		m.protocol(n)(sense, to)
+	case filter.Net4:
+		m.nets4([]filter.Net4{n})(sense, to)
+	case filter.Net6:
+		m.nets6([]filter.Net6{n})(sense, to)
+	case filter.Port:
+		m.ports([]filter.Port{n})(sense, to)
+	case filter.Relation:
+		m.relation(n)(sense, to)
+	default:
+		m.errorf("filter: no code for %T", n)
+	}
+}
+
+// terms are the steps of an And or an Or. Neighbours that ask the same of
+// different values become one step.
+func (m *matcher) terms(terms []filter.Node, and bool) []step {
+	var steps []step
+	for _, run := range filter.Runs(terms) {
+		if s := m.run(run, and); s != nil {
+			steps = append(steps, s)
+			continue
+		}
+		for _, n := range run {
+			steps = append(steps, m.node(n))
+		}
+	}
+	return steps
+}
+
+func (m *matcher) node(n filter.Node) step {
+	return func(sense bool, to label) { m.when(n, sense, to) }
+}
+
+// ask jumps if the answer to q is as sense says.
+func (m *matcher) ask(q question, sense bool, to label) {
+	if m.known == nil {
+		return
+	}
+	if answer, ok := m.known.answer(q); ok {
+		if answer == sense {
+			m.goTo(to)
+		}
+		return
+	}
+	m.remember(to, q, sense)
+	m.known = m.known.with(q, !sense)
+
+	op := q.op
+	if !sense {
+		op = inverse[op]
+	}
+	reg := m.fact(q.field, q.offset)
+	m.used[to] = true
+	switch {
+	case q.mask == 0:
+		m.emit(op.Imm32(reg, int32(q.value), string(to)))
+	case op == bpf.JNE && q.value == 0:
+		m.emit(bpf.JSet.Imm32(reg, int32(q.mask), string(to)))
+	case op == bpf.JEq && q.value == 0 && reg != bpf.R0:
+		set := m.fresh("set")
+		m.used[set] = true
+		m.emit(bpf.JSet.Imm32(reg, int32(q.mask), string(set)))
+		m.jump(to)
+		m.block(set)
+	default:
+		if reg != bpf.R0 {
+			m.emit(bpf.Mov.Reg(bpf.R0, reg))
+		}
+		m.emit(
+			bpf.And.Imm32(bpf.R0, int32(q.mask)),
+			op.Imm32(bpf.R0, int32(q.value), string(to)),
+		)
+	}
+}
+
+// called notes that a helper takes the registers that it may, from here on.
+func (m *matcher) called() {
+	m.calls = true
+	m.names = nil
+}
+
+// fact leaves a value of the record in a register, or finds it in the one that
+// the parser left it in.
+func (m *matcher) fact(f recordField, offset int16) bpf.Register {
+	switch {
+	case f == rec.protocol && !m.calls:
+		return next
+	case f == rec.flags && !m.calls:
+		return flags
+	}
+	load := bpf.LoadMem(bpf.R0, record, int16(f.offset)+offset, f.size)
+	if !m.latestIs(load) {
+		m.note("record."+f.name, load)
+	}
+	return bpf.R0
+}
+
+// latestIs says whether an instruction was the last one but for conditional
+// jumps, which leave registers as they are, on the only way here.
+func (m *matcher) latestIs(ins bpf.Instruction) bool {
+	if len(m.latest) > 0 {
+		return false
+	}
+	for _, last := range slices.Backward(m.insns) {
+		_, conditional := comparisons[last.OpCode.JumpOp()]
+		switch {
+		case last.OpCode == ins.OpCode && last.Dst == ins.Dst && last.Src == ins.Src && last.Offset == ins.Offset:
+			return true
+		case !conditional || last.Symbol() != "":
+			return false
+		}
+	}
+	return false
+}
+
+// goTo jumps, after which the program is nowhere until a label.
+func (m *matcher) goTo(to label) {
+	if m.known == nil {
+		return
+	}
+	m.merge(to, m.known)
+	m.jump(to)
+	m.known = nil
+}
+
+// jumpOn jumps on what is no question to the record.
+func (m *matcher) jumpOn(ins bpf.Instruction, to label) {
+	if m.known == nil {
+		return
+	}
+	m.merge(to, m.known)
+	m.used[to] = true
+	m.emit(ins.WithReference(string(to)))
+}
+
+// land binds a label, if anything jumps there.
+func (m *matcher) land(l label) {
+	known, ok := m.at[l]
+	if !ok {
+		return
+	}
+	if m.known != nil {
+		known = known.and(m.known)
+	}
+	m.known = known
+	m.tidy(l)
+	m.block(l)
+}
+
+func (m *matcher) remember(to label, q question, answer bool) { m.merge(to, m.known.with(q, answer)) }
+
+func (m *matcher) merge(to label, known facts) {
+	if before, ok := m.at[to]; ok {
+		known = before.and(known)
+	}
+	m.at[to] = known
+}

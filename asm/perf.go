@@ -1,0 +1,86 @@
+package asm
+
+import (
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// perfBuffer copies the record into the perf ring of this CPU, and the packet
+// behind it where that is wanted.
+type perfBuffer struct {
+	snapLen int // bytes of the packet, see unpadded; 0: none
+}
+
+// perfHeader is what precedes the record in a sample: struct
+// perf_event_header, and the size of the raw data (perf_event_open(2)).
+const perfHeader = 8 + 4
+
+// Flags of bpf_perf_event_output (linux/bpf.h): BPF_F_CURRENT_CPU selects the
+// buffer of the CPU that the program runs on, and the bits of
+// BPF_F_CTXLEN_MASK say how much of the packet follows.
+const (
+	currentCPU  = 0xffffffff
+	packetShift = 32
+)
+
+// unpadded rounds a number of packet bytes up to one behind which the kernel
+// puts no padding: samples are multiples of 8. So all that follows the record
+// of a packet that is cut is of the packet, and where it is not cut, its length
+// tells where the padding begins: see [wire.Record.Packet].
+func unpadded(snapLen int) int {
+	if snapLen == 0 {
+		return 0
+	}
+	const before = perfHeader + wire.RecordSize
+	whole := min(max(snapLen, wire.MinPacket), MaxSnapLen)
+	return whole + -(before+whole)&7
+}
+
+func (perfBuffer) maps() map[string]*ebpf.MapSpec {
+	return map[string]*ebpf.MapSpec{
+		wire.EventsMap: {
+			Name: wire.EventsMap,
+			Type: ebpf.PerfEventArray, // one entry per possible CPU, set by cilium/ebpf
+		},
+		wire.AsleepMap:   asleepMap(),
+		wire.DoorbellMap: doorbellMap(),
+	}
+}
+
+func (perfBuffer) begin(b *builder) { b.onStack() }
+
+func (p perfBuffer) submit(b *builder, lost label) {
+	b.emit(
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.LoadMapPtr(bpf.R2, 0).WithReference(wire.EventsMap),
+	)
+	p.flags(b)
+	b.emit(
+		bpf.Mov.Reg(bpf.R4, record),
+		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)),
+		bpf.FnPerfEventOutput.Call(),
+	)
+	b.jumpIf(bpf.R0, bpf.JNE, 0, lost) // the ring is full, or nobody opened it
+	b.wakeSleeper()
+}
+
+// flags leaves in r3 the flags of the helper. It refuses to copy more than the
+// packet has, over all of its buffers (bpf_xdp_event_output).
+func (p perfBuffer) flags(b *builder) {
+	if p.snapLen == 0 {
+		b.emit(bpf.LoadImm(bpf.R3, currentCPU, bpf.DWord))
+		return
+	}
+	whole := b.fresh("whole_packet")
+	b.loadRecord(bpf.R3, rec.length)
+	b.jumpIf(bpf.R3, bpf.JLE, int32(p.snapLen), whole)
+	b.emit(bpf.Mov.Imm(bpf.R3, int32(p.snapLen)))
+	b.block(whole)
+	b.emit(
+		bpf.LSh.Imm(bpf.R3, packetShift),
+		bpf.LoadImm(bpf.R0, currentCPU, bpf.DWord),
+		bpf.Or.Reg(bpf.R3, bpf.R0),
+	)
+}

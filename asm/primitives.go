@@ -1,0 +1,111 @@
+package asm
+
+import (
+	"encoding/binary"
+
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// flag asks whether one of the record's flags is set.
+func (m *matcher) flag(f wire.Flags) step {
+	return m.question(hasFlag(f))
+}
+
+// is asks whether a scalar of the record has a value.
+func (m *matcher) is(f recordField, value uint32) step {
+	return m.question(question{field: f, op: bpf.JEq, value: value})
+}
+
+func (m *matcher) question(q question) step {
+	return func(sense bool, to label) { m.ask(q, sense, to) }
+}
+
+// etherType: the TPIDs of the tags are in the frame, not in the record.
+func (m *matcher) etherType(n filter.EtherType) step {
+	behind := m.is(rec.etherType, uint32(n.Value))
+	if n.Value != tpidC && n.Value != tpidS {
+		return behind
+	}
+	at := func(offset int) step {
+		load := filter.Load{Layer: filter.EtherLayer, Offset: filter.Number(offset), Size: 2}
+		return m.comparison(filter.Equal, load, filter.Number(n.Value))
+	}
+	return m.anyOf(behind, at(int(etherType.offset)), m.all(m.is(rec.tags, 2), at(int(etherType.offset)+tagLen)))
+}
+
+func (m *matcher) vlanID(n filter.VLAN) step {
+	tagged := m.question(question{field: rec.tags, op: bpf.JNE})
+	if n.Any {
+		return tagged
+	}
+	outer := m.is(rec.outerVLAN, uint32(n.ID))
+	inner := m.all(m.is(rec.tags, 2), m.is(rec.innerVLAN, uint32(n.ID)))
+	return m.all(tagged, m.anyOf(outer, inner))
+}
+
+// etherAddress compares six bytes: four and two.
+func (m *matcher) etherAddress(n filter.EtherAddress) step {
+	at := func(offset int16, there bool) step {
+		return m.decide(func(yes, no label) {
+			if !there {
+				m.loadContext(bpf.R1, mdData)
+				m.reach(bpf.R1, int32(offset)+6, m.abort)
+			}
+			m.emit(bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word))
+			m.jumpOn(bpf.JNE.Imm32(bpf.R0, int32(binary.NativeEndian.Uint32(n.Address[:])), ""), no)
+			m.emit(bpf.LoadMem(bpf.R0, bpf.R1, offset+4, bpf.Half))
+			m.jumpOn(bpf.JNE.Imm32(bpf.R0, int32(binary.NativeEndian.Uint16(n.Address[4:])), ""), no)
+			m.goTo(yes)
+		})
+	}
+	// Where the source is, the destination is too: it stands before it.
+	return m.either(n.Direction, at(6, false), at(0, n.Direction != filter.Destination))
+}
+
+// either combines what is asked of the source and of the destination.
+func (m *matcher) either(d filter.Direction, source, destination step) step {
+	switch d {
+	case filter.Source:
+		return source
+	case filter.Destination:
+		return destination
+	case filter.Both:
+		return m.all(source, destination)
+	default:
+		return m.anyOf(source, destination)
+	}
+}
+
+func (m *matcher) protocol(n filter.Proto) step {
+	number := m.is(rec.protocol, uint32(n.Number))
+	switch {
+	case n.Version != filter.AnyIP:
+		return m.all(m.flag(versionFlag(n.Version)), number)
+	case n.Number == 0: // also what the record of a frame says that is not IP
+		return m.all(m.flag(wire.FlagIPv4|wire.FlagIPv6), number)
+	default:
+		return number
+	}
+}
+
+func versionFlag(v filter.Version) wire.Flags {
+	if v == filter.IPv6 {
+		return wire.FlagIPv6
+	}
+	return wire.FlagIPv4
+}
+
+// network is a number as the host loads it from a packet.
+func network(value uint32) uint32 {
+	return binary.NativeEndian.Uint32(binary.BigEndian.AppendUint32(nil, value))
+}
+
+// always is a step that is true.
+func (m *matcher) always(sense bool, to label) {
+	if sense {
+		m.goTo(to)
+	}
+}

@@ -1,0 +1,75 @@
+package asm
+
+import (
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// ringBuffer makes the record in a reserved place of the ring buffer that all
+// CPUs share. The record is on the stack until it is known that it is wanted:
+// a reservation takes the ring's lock, which the others should not pay for.
+type ringBuffer struct {
+	size uint64 // bytes
+}
+
+// Flags of linux/bpf.h.
+const (
+	ringbufNoWakeup    = 1 // BPF_RB_NO_WAKEUP
+	ringbufForceWakeup = 2 // BPF_RB_FORCE_WAKEUP
+	ringbufAvailable   = 0 // BPF_RB_AVAIL_DATA
+)
+
+// ringbufHeader precedes each record in the ring (BPF_RINGBUF_HDR_SZ).
+const ringbufHeader = 8
+
+// wakeFraction is the part of a ring that is full when the reader is woken:
+// early enough that the rest lasts until it runs.
+const wakeFraction = 4
+
+func (r ringBuffer) maps() map[string]*ebpf.MapSpec {
+	return map[string]*ebpf.MapSpec{
+		wire.EventsMap:   {Name: wire.EventsMap, Type: ebpf.RingBuf, MaxEntries: uint32(r.size)},
+		wire.AsleepMap:   asleepMap(),
+		wire.DoorbellMap: doorbellMap(),
+	}
+}
+
+func (ringBuffer) begin(b *builder) { b.onStack() }
+
+func (r ringBuffer) submit(b *builder, lost label) {
+	b.emit(
+		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
+		bpf.Mov.Imm(bpf.R2, int32(wire.RecordSize)),
+		bpf.Mov.Imm(bpf.R3, 0),
+		bpf.FnRingbufReserve.Call(),
+	)
+	b.jumpIf(bpf.R0, bpf.JEq, 0, lost)
+	for i := int16(0); i < int16(wire.RecordSize); i += 8 {
+		b.emit(
+			bpf.LoadMem(bpf.R1, record, i, bpf.DWord),
+			bpf.StoreMem(bpf.R0, i, bpf.R1, bpf.DWord),
+		)
+	}
+
+	// A wake-up for the record that crosses the mark, and for no other.
+	wake := b.fresh("wake")
+	mark := r.size / wakeFraction
+	b.emit(
+		bpf.Mov.Reg(record, bpf.R0),
+		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
+		bpf.Mov.Imm(bpf.R2, ringbufAvailable),
+		bpf.FnRingbufQuery.Call(),
+		bpf.Mov.Imm(bpf.R2, ringbufForceWakeup),
+		bpf.Sub.Imm(bpf.R0, int32(mark)),
+	)
+	b.jumpIf(bpf.R0, bpf.JLT, int32(wire.RecordSize+ringbufHeader), wake)
+	b.emit(bpf.Mov.Imm(bpf.R2, ringbufNoWakeup))
+	b.block(wake)
+	b.emit(
+		bpf.Mov.Reg(bpf.R1, record),
+		bpf.FnRingbufSubmit.Call(),
+	)
+	b.wakeSleeper()
+}
