@@ -1,0 +1,197 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// Options say where to attach.
+type Options struct {
+	Interface string // name or alternative name; required
+	Mode      Mode   // default Auto: native, else generic
+
+	// Namespace is the network namespace of the interface: a name under
+	// /run/netns, a path (anything with a slash in it), or the id of a process
+	// in it; "" is the caller's own. A name that is all digits wins over a
+	// process. Another namespace needs CAP_SYS_ADMIN.
+	Namespace string
+}
+
+// Attachment is a program on an interface, and the claim to it.
+type Attachment struct {
+	site     *site
+	prog     *ebpf.Program // our own descriptor: the caller may close his
+	id       uint32
+	mode     Mode
+	fallback error
+	tookOver int
+
+	watch   *watch
+	lost    chan error
+	closing atomic.Bool // what happens to the program is our own doing
+	close   func() error
+}
+
+// Attach attaches the program named [asm.ProgramName] of coll to an interface.
+// Where a killed xdplog left its program, that is replaced, in one step if it
+// is in the wanted mode; beside a living xdplog, or any other program, Attach
+// returns an error that names it. It needs CAP_NET_ADMIN, and CAP_SYS_ADMIN
+// for a namespace other than the caller's and to take over.
+func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
+	prog := coll.Programs[asm.ProgramName]
+	if prog == nil {
+		return nil, fmt.Errorf("attach: the collection has no program %s", asm.ProgramName)
+	}
+	if int(opts.Mode) >= len(modeNames) {
+		return nil, fmt.Errorf("attach: no such mode: %s", opts.Mode)
+	}
+
+	a := &Attachment{lost: make(chan error, 1)}
+	a.close = sync.OnceValue(a.shut)
+	defer func() {
+		if err != nil {
+			a.release()
+		}
+	}()
+	if a.prog, err = prog.Clone(); err != nil {
+		return nil, fmt.Errorf("attach: %w", err)
+	}
+	info, err := a.prog.Info()
+	if err != nil {
+		return nil, fmt.Errorf("attach: %w", err)
+	}
+	id, _ := info.ID()
+	a.id = uint32(id)
+
+	if a.site, err = occupy(opts.Interface, opts.Namespace); err != nil {
+		return nil, err
+	}
+	// Before the program is on, so that nothing that happens to it is missed.
+	if a.watch, err = newWatch(a.site.ns); err != nil {
+		return nil, err
+	}
+	if err := a.put(opts.Mode); err != nil {
+		return nil, err
+	}
+	a.watch.start(a)
+	return a, nil
+}
+
+// put puts the program on the interface, in the first of the wanted modes that
+// it takes.
+func (a *Attachment) put(wanted Mode) error {
+	old, err := a.site.rival(wanted)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		defer old.close()
+		if err := a.site.abandoned(old); err != nil {
+			return err
+		}
+		a.tookOver = int(old.id)
+	}
+
+	for _, mode := range wanted.order() {
+		err := a.set(mode, &old)
+		if err == nil {
+			a.mode = mode
+			return nil
+		}
+		if stop := a.final(err, mode, old); stop != nil {
+			return stop
+		}
+		refused := fmt.Errorf("%s XDP refused by driver: %w", mode, oneLine(err))
+		if a.fallback != nil {
+			refused = fmt.Errorf("%w; %s XDP too: %w", a.fallback, mode, oneLine(err))
+		}
+		a.fallback = refused
+	}
+	return fmt.Errorf("attach to %s: %w", a.site.link.name, a.fallback)
+}
+
+// set attaches in a mode, in place of the old program if there is one: in one
+// step, if that has the same mode. *old is nil once it is off.
+func (a *Attachment) set(mode Mode, old **attached) error {
+	c, index := a.site.conn, a.site.link.index
+	if *old != nil {
+		before := *old
+		if before.mode == mode {
+			return c.setXDP(index, a.prog.FD(), mode, before.prog.FD())
+		}
+		if err := c.setXDP(index, noProgram, before.mode, before.prog.FD()); err != nil {
+			return err
+		}
+		*old = nil
+	}
+	return c.setXDP(index, a.prog.FD(), mode, noProgram)
+}
+
+// final returns what to tell where another mode would be no help, else nil.
+func (a *Attachment) final(err error, mode Mode, old *attached) error {
+	switch {
+	case denied(err), errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("attach to %s: %w", a.site.link.name, a.site.explain(err))
+	case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EBUSY):
+		// A program came in the meantime, or the driver calls itself busy.
+		there, asked := a.site.rival(mode)
+		if asked != nil || there == nil {
+			return asked
+		}
+		defer there.close()
+		if old == nil || there.id != old.id {
+			return a.site.occupied(there)
+		}
+	}
+	return nil
+}
+
+// Interface is the name the interface had when the program was attached.
+func (a *Attachment) Interface() string { return a.site.link.name }
+
+// Index is the interface's index, in its network namespace.
+func (a *Attachment) Index() int { return a.site.link.index }
+
+// Mode is the one that the interface took; never Auto.
+func (a *Attachment) Mode() Mode { return a.mode }
+
+// Fallback is why the driver refused native mode, with the kernel's words,
+// where Auto became generic; else nil.
+func (a *Attachment) Fallback() error { return a.fallback }
+
+// TookOver is the id of the program of a killed xdplog that was replaced, or 0.
+func (a *Attachment) TookOver() int { return a.tookOver }
+
+// Lost receives one error when the interface or its network namespace has
+// disappeared, or when the program was taken off or replaced from outside
+// (on an interface that is down: once it is up, for the kernel says nothing
+// before). It is closed by Close.
+//
+// A namespace that was given as a process doesn't disappear when the process
+// ends: the attachment keeps it alive.
+func (a *Attachment) Lost() <-chan error { return a.lost }
+
+// Close takes off our own program and no other, and makes sure that it is off.
+// It returns nil if the interface is gone, and an error that wraps
+// [ErrReplaced] if another program is in the place of ours. It may be called
+// more than once and from any goroutine.
+func (a *Attachment) Close() error { return a.close() }
+
+func (a *Attachment) release() {
+	if a.watch != nil {
+		a.watch.stop()
+	}
+	if a.site != nil {
+		a.site.release()
+	}
+	if a.prog != nil {
+		a.prog.Close()
+	}
+}

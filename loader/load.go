@@ -1,0 +1,83 @@
+// Package loader puts the XDP program into the kernel, attaches it to an
+// interface over netlink, and takes it off again.
+//
+// It never replaces a program that is not xdplog's and takes off only what it
+// put on. An attachment made over netlink outlives its process, so a start
+// finds what a killed predecessor left and takes it over, and refuses beside
+// a living one.
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// Load assembles the program of cfg and puts it and its maps into the kernel:
+// frags-aware (Linux 5.18), and where the kernel refuses that, without.
+// What the kernel takes is found by trying, never by its version.
+// Where cfg says nothing of CPUs, it is made for those of this machine.
+//
+// It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
+func Load(cfg asm.Config) (*ebpf.Collection, error) {
+	if cfg.CPUs == 0 && cfg.Transport != asm.Perf {
+		cpus, err := ebpf.PossibleCPU()
+		if err != nil {
+			return nil, fmt.Errorf("count the CPUs: %w", explainFile(err))
+		}
+		cfg.CPUs = cpus
+	}
+	if cfg.Transport == asm.Mmap && realtime(realtimeFile) {
+		return nil, errors.New("transport mmap is not for a PREEMPT_RT kernel, on which two programs may run on a CPU at once: take ringbuf or perf")
+	}
+	coll, err := assemble(cfg)
+	if cfg.NoFrags || !refusesFrags(err) {
+		return coll, err
+	}
+	cfg.NoFrags = true
+	return assemble(cfg)
+}
+
+func assemble(cfg asm.Config) (*ebpf.Collection, error) {
+	spec, err := asm.Program(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("assemble the program: %w", err)
+	}
+	return LoadSpec(spec)
+}
+
+// refusesFrags reports whether err may be that of a kernel without multi-buffer
+// XDP: it calls both the unknown flag and an unknown helper EINVAL.
+func refusesFrags(err error) bool {
+	return errors.Is(err, unix.EINVAL)
+}
+
+// LoadSpec puts a program and its maps into the kernel. The error is one line
+// with the kernel's words; errors.As finds the whole *[ebpf.VerifierError] in
+// it where the verifier refused the program.
+func LoadSpec(spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
+	// Since Linux 5.11 the limit doesn't matter, so a failure to raise it
+	// isn't one until the load fails.
+	memlock := rlimit.RemoveMemlock()
+
+	coll, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, fmt.Errorf("load the program: %w", explainLoad(err, memlock))
+	}
+	return coll, nil
+}
+
+// realtimeFile says 1 on a kernel with PREEMPT_RT, and is not there on others.
+const realtimeFile = "/sys/kernel/realtime"
+
+func realtime(file string) bool {
+	text, err := os.ReadFile(file)
+	return err == nil && strings.TrimSpace(string(text)) == "1"
+}

@@ -1,0 +1,94 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// attached is a program on an interface.
+type attached struct {
+	id   uint32
+	mode Mode
+	name string        // in the kernel; "" if it can't be read
+	prog *ebpf.Program // nil if it can't be opened
+}
+
+// inspect opens the program that is on an interface in a mode. Its name takes
+// CAP_SYS_ADMIN: without, the program has none.
+func inspect(id uint32, mode Mode) attached {
+	there := attached{id: id, mode: mode}
+	prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+	if err != nil {
+		return there
+	}
+	info, err := prog.Info()
+	if err != nil {
+		prog.Close()
+		return there
+	}
+	there.name, there.prog = info.Name, prog
+	return there
+}
+
+func (p *attached) close() {
+	if p.prog != nil {
+		p.prog.Close()
+	}
+}
+
+func (p *attached) ours() bool { return p.name == asm.ProgramName && p.prog != nil }
+
+func (p *attached) String() string {
+	switch {
+	case p.prog == nil && len(missing(unix.CAP_SYS_ADMIN)) > 0:
+		return fmt.Sprintf("id %d (its name can't be read without CAP_SYS_ADMIN), %s", p.id, p.mode)
+	case p.name == "":
+		return fmt.Sprintf("id %d (without a name), %s", p.id, p.mode)
+	default:
+		return fmt.Sprintf("id %d (%s), %s", p.id, p.name, p.mode)
+	}
+}
+
+// holder is the pid of another process that has a program open, or 0. It sees
+// the processes that /proc shows it, and their descriptors where it may.
+func holder(id uint32) int {
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, file := range files {
+		process, fd, _ := strings.Cut(strings.TrimPrefix(file, "/proc/"), "/fd/")
+		pid, err := strconv.Atoi(process)
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if target, err := os.Readlink(file); err != nil || !strings.Contains(target, "bpf-prog") {
+			continue
+		}
+		info, err := os.ReadFile(filepath.Join("/proc", process, "fdinfo", fd))
+		if err == nil && describes(string(info), id) {
+			return pid
+		}
+	}
+	return 0
+}
+
+// describes reports whether the fdinfo of a descriptor is that of a program.
+func describes(fdinfo string, id uint32) bool {
+	for line := range strings.Lines(fdinfo) {
+		if value, ok := strings.CutPrefix(line, "prog_id:"); ok {
+			return strings.TrimSpace(value) == strconv.FormatUint(uint64(id), 10)
+		}
+	}
+	return false
+}
+
+// ErrReplaced is what [Attachment.Close] returns, wrapped, where another
+// program has taken the place of ours. That one is left alone.
+var ErrReplaced = errors.New("replaced from outside")

@@ -1,0 +1,66 @@
+package loader
+
+import "golang.org/x/sys/unix"
+
+// A Program is an XDP program on an interface.
+type Program struct {
+	ID   int // in the kernel
+	Mode Mode
+	Name string // "" where it may not be read: that takes CAP_SYS_ADMIN
+	Ours bool   // an xdplog's
+
+	// Owner says which living xdplog has the interface. It is nil where there
+	// is none: a start takes over what is Ours, then.
+	Owner error
+}
+
+// Programs returns what is attached to an interface, in a namespace as in
+// [Options]. It changes nothing, and needs no capability for the caller's own
+// namespace.
+func Programs(iface, namespace string) ([]Program, error) {
+	ns, err := openNamespace(namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.close()
+
+	var programs []Program
+	err = ns.do(func() error {
+		c, err := dial()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		l, err := c.find(iface)
+		if err != nil {
+			return err
+		}
+		for mode, id := range l.programs {
+			if id == 0 {
+				continue
+			}
+			there := inspect(id, Mode(mode))
+			p := Program{ID: int(id), Mode: Mode(mode), Name: there.name, Ours: there.ours()}
+			there.close()
+			if owner, err := ownerOf(claimName(l.index)); err == nil {
+				p.Owner = owner
+			} else if pid := holder(id); p.Ours && pid != 0 {
+				p.Owner = &errOwned{pid: pid}
+			}
+			programs = append(programs, p)
+		}
+		return nil
+	})
+	return programs, err
+}
+
+// MissingCapabilities names those that this process does not have in force, of
+// CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, which every run needs, and CAP_SYS_ADMIN,
+// which only other network namespaces and take-overs need.
+func MissingCapabilities() []string {
+	var names []string
+	for _, c := range missing(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON, unix.CAP_SYS_ADMIN) {
+		names = append(names, c.String())
+	}
+	return names
+}

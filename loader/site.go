@@ -1,0 +1,120 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// site is an interface that this process has claimed.
+type site struct {
+	ns    *namespace
+	conn  *conn
+	link  link // as it was when claimed
+	claim *claim
+}
+
+// occupy finds an interface and claims it.
+func occupy(iface, namespace string) (_ *site, err error) {
+	s := &site{}
+	if s.ns, err = openNamespace(namespace); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	err = s.ns.do(func() (err error) {
+		if s.conn, err = dial(); err != nil {
+			return err
+		}
+		if s.link, err = s.conn.find(iface); err != nil {
+			return err
+		}
+		s.claim, err = claimLink(s.link.index)
+		return err
+	})
+	if owned := (*errOwned)(nil); errors.As(err, &owned) {
+		return nil, fmt.Errorf("%s is %w", s.link.name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *site) release() {
+	if s.claim != nil {
+		s.claim.release()
+	}
+	if s.conn != nil {
+		s.conn.close()
+	}
+	s.ns.close()
+}
+
+// find returns the interface of a name, or says which there are.
+func (c *conn) find(name string) (link, error) {
+	const altNameSize = 128 // ALTIFNAMSIZ
+	err := error(unix.ENODEV)
+	if name != "" && len(name) < altNameSize && !strings.Contains(name, "\x00") {
+		var l link
+		if l, err = c.linkByName(name); err == nil {
+			return l, nil
+		}
+	}
+	// A kernel without alternative names calls a long one an invalid argument.
+	if errors.Is(err, unix.ENODEV) || len(name) >= unix.IFNAMSIZ {
+		return link{}, explain(err, "no interface %s (%s)", quoted(name), have(c.names()))
+	}
+	return link{}, fmt.Errorf("look for interface %s: %w", quoted(name), oneLine(err))
+}
+
+// rival returns what is attached where a program in the given mode would go,
+// or nil. Its error says that the interface is gone, or why it can't be asked.
+func (s *site) rival(wanted Mode) (*attached, error) {
+	now, err := s.conn.link(s.link.index)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	for mode, id := range now.programs {
+		if mode := Mode(mode); id != 0 && mode.excludes(wanted) {
+			there := inspect(id, mode)
+			return &there, nil
+		}
+	}
+	return nil, nil
+}
+
+// abandoned makes sure that a program is xdplog's and nobody's any more. The
+// claim has shown that already, unless the interface came here from another
+// network namespace: then its owner's claim is there, but it has the program open.
+func (s *site) abandoned(there *attached) error {
+	if !there.ours() {
+		return s.occupied(there)
+	}
+	if pid := holder(there.id); pid != 0 {
+		return fmt.Errorf("%s is %w", s.link.name, &errOwned{pid: pid})
+	}
+	return nil
+}
+
+// occupied is the error where a program that is not xdplog's is attached.
+func (s *site) occupied(there *attached) error {
+	todo := "xdplog replaces none but its own, so take it off first"
+	if there.prog == nil {
+		todo += ", or if a killed xdplog left it, run xdplog detach as root"
+	}
+	return fmt.Errorf("%s has another XDP program, %s: %s", s.link.name, there, todo)
+}
+
+// explain says in one line why netlink refused something about the interface.
+func (s *site) explain(err error) error {
+	if errors.Is(err, unix.ENODEV) {
+		return explain(err, "interface %s is gone", s.link.name)
+	}
+	return explainAttach(err)
+}

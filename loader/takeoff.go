@@ -1,0 +1,117 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shut is Close, which does it once.
+func (a *Attachment) shut() error {
+	a.closing.Store(true)
+	err := a.site.takeOff(a.id, a.mode, a.prog.FD())
+	if errors.Is(err, unix.ENODEV) {
+		err = nil
+		if a.watch.moved() {
+			err = a.follow()
+		}
+	}
+	a.release()
+	close(a.lost)
+	return err
+}
+
+// takeOff takes the program off the interface, and asks whether it is off: a
+// request may succeed and change nothing. The error is ENODEV if the interface
+// is gone, and wraps ErrReplaced if another program is in its place.
+func (s *site) takeOff(id uint32, mode Mode, prog int) error {
+	var err error
+	for attempt := range 5 {
+		time.Sleep(time.Duration(attempt*attempt) * 10 * time.Millisecond)
+
+		err = s.conn.setXDP(s.link.index, noProgram, mode, prog)
+		now, asked := s.conn.link(s.link.index)
+		if asked != nil {
+			if errors.Is(asked, unix.ENODEV) {
+				return asked
+			}
+			err = errors.Join(err, asked)
+			continue
+		}
+		where, on := now.mode(id)
+		if on && denied(err) {
+			break
+		}
+		if on {
+			mode = where
+			continue
+		}
+		if other := now.programs[mode]; err != nil && other != 0 {
+			there := inspect(other, mode)
+			defer there.close()
+			return fmt.Errorf("%s: the program was %w by %s, which is left alone", s.link.name, ErrReplaced, &there)
+		}
+		return nil
+	}
+	if err == nil {
+		err = errors.New("the kernel says it did, and it is still there")
+	}
+	return fmt.Errorf("take program %d off %s: %w", id, s.link.name, explainAttach(err))
+}
+
+// follow takes the program off an interface that was moved to another network
+// namespace: it goes along, and its id tells where it is.
+func (a *Attachment) follow() error {
+	names, _ := filepath.Glob(filepath.Join(namesDir, "*"))
+	processes, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+	var seen []os.FileInfo
+	for _, path := range append(names, processes...) {
+		info, err := os.Stat(path)
+		if err != nil || containsFile(seen, info) {
+			continue
+		}
+		seen = append(seen, info)
+		if a.takeOffIn(path) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("interface %s was moved to another network namespace, and program %d with it: take it off there with xdplog detach --netns",
+		a.site.link.name, a.id)
+}
+
+func containsFile(files []os.FileInfo, file os.FileInfo) bool {
+	for _, f := range files {
+		if os.SameFile(f, file) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeOffIn takes the program off wherever it is in a namespace.
+func (a *Attachment) takeOffIn(path string) error {
+	ns, err := openNamespaceFile(path, path)
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	var c *conn
+	if err := ns.do(func() (err error) { c, err = dial(); return err }); err != nil {
+		return err
+	}
+	defer c.close()
+	links, err := c.links()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if mode, on := l.mode(a.id); on {
+			return (&site{conn: c, link: l}).takeOff(a.id, mode, a.prog.FD())
+		}
+	}
+	return unix.ENODEV
+}
