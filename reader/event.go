@@ -1,0 +1,85 @@
+// Package reader turns what the XDP program hands over into a stream of [Event].
+package reader
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// Event is one packet that an interface received and the filter let through.
+// It is a value: nothing in it points into a buffer.
+type Event struct {
+	// Time is when the program saw the packet: wall clock from a [Reader],
+	// time since boot (as if boot had been at the Unix epoch) from [Decode].
+	// Of a program without a clock it is when the event was read.
+	Time time.Time
+
+	// Source and Destination are the outermost IP header's. The address is
+	// not valid in an event that is not IP; the port is 0 without HasPorts.
+	Source, Destination netip.AddrPort
+
+	Interface int    // index of the interface that received it
+	Length    int    // bytes, from the Ethernet header on, without FCS
+	EtherType uint16 // behind the VLAN tags
+	VLAN      [2]uint16
+	VLANs     uint8 // tags in VLAN, outermost first: 0–2
+
+	IPVersion uint8 // 4, 6, or 0 in an event that is not IP
+	Protocol  uint8 // IANA number, behind IPv6 extension headers
+	TTL       uint8 // IPv6: hop limit
+	TCPFlags  uint8 // 13th byte of the TCP header, CWR to FIN (RFC 9293, 3.1)
+
+	HasPorts    bool // TCP, UDP or SCTP, with ports
+	HasTCPFlags bool
+	Fragment    bool // a fragment other than the first: no ports
+	Truncated   bool // the frame ends before what its headers announce: no ports
+}
+
+// Decode returns the event in a record. Bytes after the record are allowed.
+// It returns an error that wraps [wire.ErrShort] or [wire.ErrInconsistent]
+// for anything else than a record.
+func Decode(b []byte) (Event, error) {
+	var record wire.Record
+	if err := record.Decode(b); err != nil {
+		return Event{}, err
+	}
+	if err := record.Check(); err != nil {
+		return Event{}, err
+	}
+	var event Event
+	event.set(&record, stamp{})
+	return event, nil
+}
+
+// set sets e from a record. It does so field by field: an assignment of the
+// whole costs twice as much.
+func (e *Event) set(r *wire.Record, stamp stamp) {
+	e.Time = stamp.time(r.Time)
+	switch {
+	case r.Flags&wire.FlagIPv4 != 0:
+		e.IPVersion = 4
+		e.Source = netip.AddrPortFrom(netip.AddrFrom4([4]byte(r.Source[12:])), r.SourcePort)
+		e.Destination = netip.AddrPortFrom(netip.AddrFrom4([4]byte(r.Destination[12:])), r.DestinationPort)
+	case r.Flags&wire.FlagIPv6 != 0:
+		e.IPVersion = 6
+		e.Source = netip.AddrPortFrom(netip.AddrFrom16(r.Source), r.SourcePort)
+		e.Destination = netip.AddrPortFrom(netip.AddrFrom16(r.Destination), r.DestinationPort)
+	default:
+		e.IPVersion = 0
+		e.Source, e.Destination = netip.AddrPort{}, netip.AddrPort{}
+	}
+	e.Interface = int(r.Interface)
+	e.Length = int(r.Length)
+	e.EtherType = r.EtherType
+	e.VLAN = [2]uint16{r.OuterVLAN, r.InnerVLAN}
+	e.VLANs = r.Tags
+	e.Protocol = r.Protocol
+	e.TTL = r.TTL
+	e.TCPFlags = r.TCPFlags
+	e.HasPorts = r.Flags&wire.FlagPorts != 0
+	e.HasTCPFlags = r.Flags&wire.FlagTCP != 0
+	e.Fragment = r.Flags&wire.FlagFragment != 0
+	e.Truncated = r.Flags&wire.FlagCut != 0
+}

@@ -1,0 +1,179 @@
+package reader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// mmapSource reads rings in memory that it shares with the program, one per
+// possible CPU: see [wire.Ring].
+//
+// A reader that has emptied the rings sleeps, and says before at which head
+// each CPU's program is to ring the doorbell: for a ring that was busy when it
+// has filled by a part, with a look at it every latency meanwhile; for one that
+// was idle at its next record, so that where nothing arrives nothing runs.
+//
+// The program may read the mark just before it is set, and not ring. That is
+// why the first sleep after setting it is never longer than latency.
+type mmapSource struct {
+	mu       sync.Mutex // held by read, and by close for the memory
+	memory   []byte     // nil once closed
+	rings    []ring
+	doorbell *ringbuf.Reader
+	rung     ringbuf.Record
+
+	turn  int  // ring to look at first, so that a busy one does not starve others
+	busy  bool // something was taken since the last sleep
+	quiet bool // nothing came in a sleep until the next record
+}
+
+// ring is that of one CPU.
+type ring struct {
+	control *wire.Ring
+	slots   []wire.Record
+	tail    uint64 // records taken; what the shared memory says of it is for the program
+}
+
+func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
+	if doorbell == nil {
+		return nil, fmt.Errorf("collection lacks map %q", wire.DoorbellMap)
+	}
+	count := wire.RingSlots(int(events.ValueSize()))
+	if count < 1 || count&(count-1) != 0 {
+		return nil, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
+	}
+	bell, err := ringbuf.NewReader(doorbell)
+	if err != nil {
+		return nil, fmt.Errorf("open doorbell: %w", err)
+	}
+	stride := int(events.ValueSize()) // a multiple of 8, as the kernel wants it
+	cpus := int(events.MaxEntries())
+	memory, err := unix.Mmap(events.FD(), 0, stride*cpus, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		bell.Close()
+		return nil, fmt.Errorf("map rings: %w", err)
+	}
+	s := &mmapSource{memory: memory, doorbell: bell}
+	for cpu := range cpus {
+		base := unsafe.Pointer(&memory[cpu*stride])
+		slots := unsafe.Add(base, wire.RingSize)
+		s.rings = append(s.rings, ring{
+			control: (*wire.Ring)(base),
+			slots:   unsafe.Slice((*wire.Record)(slots), count),
+		})
+	}
+	return s, nil
+}
+
+func (s *mmapSource) read(into batch, clock *clock, latency time.Duration) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memory == nil {
+		return 0, os.ErrClosed
+	}
+	if n := s.take(into, clock); n > 0 {
+		return n, nil
+	}
+	if latency == 0 {
+		return 0, nil
+	}
+	deadline := time.Now().Add(latency)
+	if s.quiet {
+		deadline = time.Time{}
+	}
+	if s.mark() {
+		return s.take(into, clock), nil
+	}
+	idle := !s.busy
+	s.busy = false
+	s.doorbell.SetDeadline(deadline)
+	if err := s.doorbell.ReadInto(&s.rung); err != nil &&
+		!errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ringbuf.ErrFlushed) {
+		return 0, err
+	}
+	n := s.take(into, clock)
+	s.quiet = idle && n == 0
+	return n, nil
+}
+
+// take decodes what the rings hold.
+func (s *mmapSource) take(into batch, clock *clock) (n int) {
+	var stamp stamp
+	for range s.rings {
+		r := &s.rings[s.turn]
+		waiting := r.waiting()
+		if waiting > 0 && n == 0 {
+			stamp = clock.stamp()
+		}
+		count := min(waiting, uint64(into.len()-n))
+		mask := uint64(len(r.slots) - 1)
+		for i := range count {
+			into.event(n).set(&r.slots[(r.tail+i)&mask], stamp)
+			n++
+		}
+		if count > 0 {
+			r.tail += count
+			atomic.StoreUint64(&r.control.Tail, r.tail) // now the slots are the program's again
+		}
+		if n == into.len() {
+			break // and go on with this ring
+		}
+		s.turn = (s.turn + 1) % len(s.rings)
+	}
+	if n > 0 {
+		s.busy, s.quiet = true, false
+	}
+	return n
+}
+
+// waiting is how many records the ring holds. A head that no program of ours
+// would set loses what there is, and nothing else.
+func (r *ring) waiting() uint64 {
+	head := atomic.LoadUint64(&r.control.Head)
+	n := head - r.tail
+	if n > uint64(len(r.slots)) {
+		r.tail = head
+		atomic.StoreUint64(&r.control.Tail, r.tail)
+		return 0
+	}
+	return n
+}
+
+// mark sets at which head each program rings the doorbell, and reports whether
+// one is there already.
+func (s *mmapSource) mark() (reached bool) {
+	ahead := uint64(1)
+	if s.busy {
+		ahead = uint64(max(1, len(s.rings[0].slots)/wakeFraction))
+	}
+	for i := range s.rings {
+		r := &s.rings[i]
+		atomic.StoreUint64(&r.control.Wake, r.tail+ahead)
+		reached = reached || r.waiting() >= ahead
+	}
+	return reached
+}
+
+func (s *mmapSource) wake() error { return s.doorbell.Flush() }
+
+func (s *mmapSource) close() error {
+	err := s.doorbell.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memory != nil {
+		err = errors.Join(err, unix.Munmap(s.memory))
+		s.memory, s.rings = nil, nil
+	}
+	return err
+}

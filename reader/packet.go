@@ -1,0 +1,20 @@
+package reader
+
+// Packet is an event with the bytes of its packet. A recorded one, for
+// [Replay.Run], needs no more of the event than Time, Length and Interface.
+type Packet struct {
+	Event
+
+	// Data is the packet from the Ethernet header on: all of it, which is
+	// Length bytes, or what was kept of it. From [Reader.ReadPackets] that is
+	// what [asm.Config.SnapLen] says, or none; and it is valid until the next
+	// read.
+	Data []byte
+}
+
+// ReadPackets is [Reader.Read] with the bytes of the packets. They take some of
+// the kernel's buffers, which fill the sooner. It returns early where packets
+// are large.
+func (r *Reader) ReadPackets(packets []Packet) (n int, err error) {
+	return r.read(batch{packets: packets})
+}

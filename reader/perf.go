@@ -1,0 +1,142 @@
+package reader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/perf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// perfSource reads a perf event array: a ring per CPU, into which
+// bpf_perf_event_output copies samples (perf_event_open(2)).
+//
+// A wake-up per sample would cost the receiving CPU far more than the sample
+// does, so the kernel wakes the reader only when a ring has filled by a part;
+// for what comes slower there is the deadline.
+type perfSource struct {
+	reader *perf.Reader
+	sample perf.Record
+	record wire.Record
+	arena  []byte // holds the samples of the packets that were read last
+}
+
+// arenaSize bounds what is read at once where packet bytes are wanted.
+const (
+	arenaSize = 1 << 20
+	maxSample = 1 << 16 // its size has 16 bits: perf_event_open(2)
+)
+
+// wakeFraction is the part of a buffer that is full when the reader is woken:
+// early enough that the rest lasts until it runs.
+const wakeFraction = 4
+
+// lockable is what each CPU's buffer may be where the limit on locked memory
+// allows no more: Linux lets every user have 516 KiB per CPU (sysctl
+// kernel.perf_event_mlock_kb), of which 4 are not for events.
+const lockable = 512 << 10
+
+// newPerf opens buffers of the given size, or where 0 of the default or, if
+// that much can't be locked, of a smaller one.
+func newPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
+	size := buffer
+	if size == 0 {
+		size = DefaultBuffer
+	}
+	s, err := openPerf(events, size)
+	if buffer == 0 && errors.Is(err, errLocked) {
+		return openPerf(events, lockable)
+	}
+	return s, err
+}
+
+func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
+	reader, err := perf.NewReaderWithOptions(events, buffer, perf.ReaderOptions{
+		Watermark: max(1, buffer/wakeFraction),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open perf buffers: %w", explainPerf(err))
+	}
+	return &perfSource{reader: reader}, nil
+}
+
+var (
+	errLocked = errors.New("not enough locked memory: make the buffer smaller, raise the limit with ulimit -l, or grant cap_ipc_lock+ep with setcap")
+	errNoPerf = errors.New("perf_event_open(2) takes CAP_PERFMON, and a seccomp profile or a security module may forbid it all the same: allow it there, or take transport ringbuf, which does without")
+)
+
+// explainPerf says why buffers can't be had. The perf package gives the
+// kernel's word as text alone, so the kernel is asked once more for an event.
+func explainPerf(err error) error {
+	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_BPF_OUTPUT}
+	attr.Size = uint32(unsafe.Sizeof(attr))
+	fd, refusal := unix.PerfEventOpen(&attr, -1, 0, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if refusal == nil {
+		unix.Close(fd)
+	}
+	switch {
+	case errors.Is(refusal, unix.EPERM), errors.Is(refusal, unix.EACCES), errors.Is(refusal, unix.ENOSYS):
+		return explainRefusal(refusal, paranoia())
+	case refusal == nil && strings.Contains(err.Error(), unix.EPERM.Error()):
+		return errLocked // the event is had, its memory not
+	default:
+		return err
+	}
+}
+
+// past is a deadline at which the reader takes what is there.
+var past = time.Unix(1, 0)
+
+func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n int, err error) {
+	s.reader.SetDeadline(time.Now().Add(latency))
+	if into.packets != nil && s.arena == nil {
+		s.arena = make([]byte, arenaSize)
+	}
+	free := s.arena
+	var stamp stamp
+	for n < into.len() {
+		if into.packets != nil {
+			if len(free) < maxSample {
+				return n, nil
+			}
+			s.sample.RawSample = free[:0] // where the sample goes
+		}
+		if err := s.reader.ReadInto(&s.sample); err != nil {
+			switch {
+			case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, perf.ErrFlushed):
+				return n, nil
+			case perf.IsUnknownEvent(err):
+				continue // a kind of record that a newer kernel adds
+			}
+			return n, err
+		}
+		if len(s.sample.RawSample) == 0 {
+			continue // a record of lost samples: the program counts them itself
+		}
+		if err := s.record.Decode(s.sample.RawSample); err != nil {
+			return n, err
+		}
+		if n == 0 {
+			stamp = clock.stamp()
+			s.reader.SetDeadline(past)
+		}
+		into.event(n).set(&s.record, stamp)
+		if into.packets != nil {
+			into.packets[n].Data = slices.Clip(s.record.Packet(s.sample.RawSample))
+			free = free[len(s.sample.RawSample):]
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (s *perfSource) wake() error  { return s.reader.Flush() }
+func (s *perfSource) close() error { return s.reader.Close() }

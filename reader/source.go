@@ -1,0 +1,71 @@
+package reader
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// source is one way in which records come from the kernel.
+type source interface {
+	// read decodes the records that wait into a batch, stamped by the clock. It
+	// waits for the first one until a wake, after which it may return none, as
+	// it may at any time. It lets none of them wait longer than latency, and
+	// does not wait itself where that is 0.
+	read(into batch, clock *clock, latency time.Duration) (int, error)
+
+	// wake ends a read that waits. Any goroutine may call it.
+	wake() error
+
+	// close releases the buffers and ends a read with [os.ErrClosed].
+	close() error
+}
+
+// batch is the caller's memory for events: one of the two.
+type batch struct {
+	events  []Event
+	packets []Packet
+}
+
+func (b batch) len() int { return len(b.events) + len(b.packets) }
+
+// event is the i-th one, whose packet has no bytes yet.
+func (b batch) event(i int) *Event {
+	if b.packets == nil {
+		return &b.events[i]
+	}
+	b.packets[i].Data = nil
+	return &b.packets[i].Event
+}
+
+// newSource opens the source of a program's records, whose map tells which.
+func newSource(coll *ebpf.Collection, opts Options) (source, error) {
+	events := coll.Maps[wire.EventsMap]
+	if events == nil {
+		return nil, fmt.Errorf("collection lacks map %q", wire.EventsMap)
+	}
+	var inner source
+	var err error
+	switch events.Type() {
+	case ebpf.PerfEventArray:
+		inner, err = newPerf(events, opts.Buffer)
+	case ebpf.RingBuf:
+		inner, err = newRingbuf(events)
+	case ebpf.Array:
+		return newMmap(events, coll.Maps[wire.DoorbellMap])
+	default:
+		return nil, fmt.Errorf("map %q is a %v: no transport of xdplog's", wire.EventsMap, events.Type())
+	}
+	if err != nil {
+		return nil, err
+	}
+	dozing, err := newDozing(inner, coll.Maps[wire.AsleepMap], coll.Maps[wire.DoorbellMap])
+	if err != nil {
+		inner.close()
+		return nil, err
+	}
+	return dozing, nil
+}
