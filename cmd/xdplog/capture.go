@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// capture prints what interfaces receive until ctx is done, a signal comes or
+// opts say that it is enough.
+func capture(ctx context.Context, opts options, config asm.Config, env environment) error {
+	c, err := open(opts, config, env)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	ctx, cancel := opts.timeout(ctx)
+	defer cancel()
+	if opts.write != "" && opts.transport != asm.Perf && !opts.quiet {
+		fmt.Fprintf(env.stderr, "-w takes transport perf, not %s, which carries no packet bytes\n", opts.transport)
+	}
+	c.session.renounce()
+	c.session.greet()
+	return oneOf(c.session.run(ctx), c.session.record.Close())
+}
+
+// A capturing is what a run has in the kernel, and the session over it.
+type capturing struct {
+	session session
+	closers []io.Closer // in the order in which they were opened
+}
+
+// open loads the program and attaches it to every interface, or to none.
+func open(opts options, config asm.Config, env environment) (_ *capturing, err error) {
+	if len(opts.interfaces) == 0 {
+		name, err := loader.DefaultInterface(opts.netns)
+		if err != nil {
+			return nil, err
+		}
+		opts.interfaces = []string{name}
+	}
+
+	c := new(capturing)
+	complete := false
+	defer func() { // also when something panics
+		if !complete {
+			c.close()
+		}
+	}()
+	record, err := opts.recording(env)
+	if err != nil {
+		return nil, err
+	}
+	if record != nil {
+		c.closers = append(c.closers, record)
+	}
+	var metrics *endpoint
+	if opts.metrics != "" {
+		if metrics, err = listenMetrics(opts.metrics); err != nil {
+			return nil, err
+		}
+		c.closers = append(c.closers, metrics)
+	}
+	collection, err := loader.Load(config)
+	if err != nil {
+		return nil, err
+	}
+	c.closers = append(c.closers, closeCollection{collection})
+	events, err := reader.New(collection, reader.Options{Buffer: opts.buffer})
+	if err != nil {
+		return nil, err
+	}
+	c.closers = append(c.closers, events)
+
+	var attachments []attachment
+	var names []namedInterface
+	var recorded []recordedInterface
+	for _, name := range opts.interfaces {
+		a, err := loader.Attach(collection, loader.Options{
+			Interface: name, Mode: opts.mode, Namespace: opts.netns,
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.closers = append(c.closers, a)
+		attachments = append(attachments, a)
+		name := namedInterface{a.Index(), a.Interface()}
+		names = append(names, name)
+		recorded = append(recorded, recordedInterface{name, a.Speed()})
+	}
+	if err := record.begin(recorded); err != nil {
+		return nil, err
+	}
+	format, err := opts.format(names, env.stdout)
+	if err != nil {
+		return nil, err
+	}
+	c.session = session{
+		source:      events,
+		attachments: attachments,
+		format:      format,
+		limit:       opts.count,
+		stats:       opts.stats,
+		quiet:       opts.quiet,
+		record:      record,
+		unseen:      opts.silent(),
+		environment: env,
+	}
+	if metrics != nil {
+		counted := meter(events, collection.Programs[asm.ProgramName], names)
+		c.session.source, c.session.metrics = counted, metrics.url()
+		metrics.serve(counted)
+		c.closers = append(c.closers, metrics) // twice: it ends before what it reads
+	}
+	complete = true
+	return c, nil
+}
+
+// close takes everything out of the kernel that is still there. Errors of
+// detaching have been told by then, and nothing else is worth one.
+func (c *capturing) close() {
+	for i := len(c.closers) - 1; i >= 0; i-- {
+		c.closers[i].Close()
+	}
+	c.closers = nil
+}
+
+type closeCollection struct{ *ebpf.Collection }
+
+func (c closeCollection) Close() error {
+	c.Collection.Close()
+	return nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/loader"
+)
+
+// interfaceFacts are those of an interface. Nothing is attached to it.
+func interfaceFacts(given string) []fact {
+	programs, err := loader.Programs(given, "")
+	if err != nil {
+		return []fact{{name: "interface", verdict: no, required: true, found: err.Error()}}
+	}
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	var link netlink.Link
+	if err == nil {
+		defer handle.Close()
+		link, err = handle.LinkByName(given)
+	}
+	if err != nil {
+		return []fact{{name: "interface " + given, verdict: unknown, required: true, found: err.Error()}}
+	}
+	attrs := link.Attrs()
+	features, err := xdpFeatures(attrs.Index)
+	facts := []fact{
+		stateFact(attrs),
+		{verdict: yes, name: "driver", found: driver(attrs.Name)},
+		mtuFact(attrs, features, err == nil),
+		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs))},
+		featureFact(features, err),
+		programFact(programs),
+	}
+	if facts[1].found == "" {
+		facts[1].verdict, facts[1].found = unknown, "it has none that can be asked for"
+	}
+	for i := range facts {
+		facts[i].name = attrs.Name + " " + facts[i].name
+	}
+	return facts
+}
+
+func stateFact(attrs *netlink.LinkAttrs) fact {
+	f := fact{name: "link", verdict: yes, found: "up"}
+	if attrs.RawFlags&unix.IFF_UP == 0 {
+		f.verdict, f.found, f.todo = no, "down: it receives nothing", "ip link set "+attrs.Name+" up"
+	}
+	return f
+}
+
+// driver is the name of an interface's driver: ethtool's word, which virtual
+// interfaces have too, or that of sysfs, or "".
+func driver(name string) string {
+	if socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
+		defer unix.Close(socket)
+		if info, err := unix.IoctlGetEthtoolDrvinfo(socket, name); err == nil {
+			return unix.ByteSliceToString(info.Driver[:])
+		}
+	}
+	target, err := os.Readlink(filepath.Join("/sys/class/net", name, "device/driver"))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(target)
+}
+
+// pageMTU is about the largest MTU of which a packet, with its head- and
+// tailroom, is one buffer of a 4096-byte page. Drivers differ by some bytes.
+const pageMTU = 3498
+
+func mtuFact(attrs *netlink.LinkAttrs, features uint64, known bool) fact {
+	f := fact{name: "MTU", verdict: yes, found: fmt.Sprint(attrs.MTU)}
+	if attrs.MTU > pageMTU && known && features&receiveFrags == 0 {
+		f.verdict = no
+		f.todo = "the driver may want it below about 3500 for native XDP, else --mode auto takes generic"
+	}
+	return f
+}
+
+// receiveQueues counts the queues in use, or says how many were made.
+func receiveQueues(attrs *netlink.LinkAttrs) int {
+	queues, _ := filepath.Glob("/sys/class/net/" + globEscape(attrs.Name) + "/queues/rx-*")
+	if len(queues) > 0 {
+		return len(queues)
+	}
+	return attrs.NumRxQueues
+}
+
+// globEscape is a name that matches itself: interfaces may have "*" in theirs.
+func globEscape(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+}
+
+func featureFact(features uint64, err error) fact {
+	f := fact{name: "XDP features", verdict: yes}
+	switch {
+	case errors.Is(err, errNoNetdev):
+		f.verdict, f.found = unknown, "this kernel does not tell (Linux 6.3 does); --mode auto tries"
+	case err != nil:
+		f.verdict, f.found = unknown, err.Error()
+	case features&basicXDP == 0:
+		f.verdict, f.found = no, "the driver announces no native XDP; --mode auto takes generic"
+	default:
+		f.found = "native: " + featureNames(features)
+	}
+	return f
+}
+
+// programFact is whether the place for a program is free.
+func programFact(programs []loader.Program) fact {
+	f := fact{name: "XDP program", verdict: yes, required: true, found: "none there"}
+	for _, p := range programs {
+		if p.Mode == loader.Offload {
+			continue // has a place of its own
+		}
+		f.found = fmt.Sprintf("program %d (%s), %s", p.ID, orUnknown(p.Name), p.Mode)
+		switch {
+		case p.Owner != nil:
+			f.verdict, f.found = no, f.found+", "+p.Owner.Error()
+		case p.Ours:
+			f.found += ", left by a killed xdplog: the next start takes it over"
+		default:
+			f.verdict, f.todo = no, "xdplog replaces none but its own: take it off first"
+		}
+	}
+	return f
+}
+
+func orUnknown(name string) string {
+	if name == "" {
+		return "its name can't be read"
+	}
+	return name
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// machineFacts are those that every interface shares.
+func machineFacts() []fact {
+	facts := []fact{kernelFact()}
+	facts = append(facts, capabilityFacts()...)
+	facts = append(facts, bpfFact(), memlockFact(), jitFact(), unprivilegedFact(), btfFact())
+	facts = append(facts, transportFacts()...)
+	return append(facts, modeFacts()...)
+}
+
+func kernelFact() fact {
+	f := fact{name: "kernel", verdict: unknown}
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		f.found = err.Error()
+		return f
+	}
+	// Whether it is new enough is told by what it loads, below.
+	f.verdict = yes
+	f.found = unix.ByteSliceToString(name.Release[:]) + " " + unix.ByteSliceToString(name.Machine[:])
+	return f
+}
+
+func capabilityFacts() []fact {
+	missing := loader.MissingCapabilities()
+	var facts []fact
+	for _, name := range []string{"CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"} {
+		f := fact{name: "capability " + name, verdict: yes, required: name != "CAP_SYS_ADMIN"}
+		if slices.Contains(missing, name) {
+			f.verdict = no
+			f.found = "missing"
+			f.todo = "run as root, or grant " + strings.ToLower(name) + "+ep with setcap"
+			if !f.required {
+				f.found = "missing, so no --netns, no demo, and no take-over from a killed xdplog"
+			}
+		}
+		facts = append(facts, f)
+	}
+	return facts
+}
+
+// bpfFact is whether bpf(2) is there and may be called.
+func bpfFact() fact {
+	f := fact{name: "bpf(2)", verdict: yes, required: true}
+	err := features.HaveMapType(ebpf.Array)
+	switch {
+	case err == nil:
+	case errors.Is(err, unix.ENOSYS):
+		f.verdict, f.found, f.todo = no, "not in this kernel", "it needs CONFIG_BPF_SYSCALL"
+	default:
+		f.verdict, f.found = no, lastOf(err)
+		f.todo = "see the capabilities; where they are there, a seccomp profile, a security module or a user namespace forbids it"
+	}
+	return f
+}
+
+// memlockFact tries to lift the limit on locked memory: of this process alone,
+// and only where the kernel counts maps against it (before Linux 5.11).
+func memlockFact() fact {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return fact{name: "locked memory", verdict: unknown, found: lastOf(err),
+			todo: "if the transports fail: ulimit -l unlimited"}
+	}
+	return fact{name: "locked memory", verdict: yes}
+}
+
+func jitFact() fact {
+	f := settingFact("BPF JIT", "/proc/sys/net/core/bpf_jit_enable")
+	switch f.found {
+	case "0":
+		f.verdict, f.found = no, "off, so the program is interpreted"
+		f.todo = "sysctl net.core.bpf_jit_enable=1 makes it several times as fast"
+	case "1":
+		f.found = "on"
+	case "2":
+		f.found = "on, with a trace in the kernel's log"
+	}
+	return f
+}
+
+func unprivilegedFact() fact {
+	f := settingFact("unprivileged BPF", "/proc/sys/kernel/unprivileged_bpf_disabled")
+	switch f.found {
+	case "0":
+		f.found = "allowed; XDP takes capabilities all the same"
+	case "1", "2":
+		f.found = "not allowed, as is usual"
+	}
+	return f
+}
+
+// settingFact is what a sysctl says, as text.
+func settingFact(name, file string) fact {
+	text, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fact{name: name, verdict: unknown, found: file + " is not there"}
+	case err != nil:
+		return fact{name: name, verdict: unknown, found: err.Error()}
+	}
+	return fact{name: name, verdict: yes, found: strings.TrimSpace(string(text))}
+}
+
+func btfFact() fact {
+	f := fact{name: "kernel BTF", verdict: yes}
+	if _, err := os.Stat("/sys/kernel/btf/vmlinux"); err != nil {
+		f.verdict, f.found = no, "not there; xdplog does without"
+	}
+	return f
+}
+
+// transportFacts loads the program once for each way to hand over records.
+func transportFacts() []fact {
+	var facts []fact
+	for transport := asm.Perf; transport <= asm.Mmap; transport++ {
+		f := fact{name: "transport " + transport.String(), verdict: yes, required: transport == asm.Perf}
+		f.found = "program and reader load"
+		if err := tryTransport(transport); err != nil {
+			f.verdict, f.found = no, err.Error()
+		}
+		facts = append(facts, f)
+	}
+	return facts
+}
+
+func tryTransport(transport asm.Transport) error {
+	collection, err := loader.Load(asm.Config{Transport: transport, Buffer: asm.MinBuffer})
+	if err != nil {
+		return err
+	}
+	defer collection.Close()
+	r, err := reader.New(collection, reader.Options{})
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// modeFacts attaches to a veth in a namespace that nobody else can see.
+func modeFacts() []fact {
+	modes := []loader.Mode{loader.Native, loader.Generic}
+	facts := make([]fact, len(modes))
+	for i, mode := range modes {
+		facts[i] = fact{name: "mode " + mode.String(), verdict: unknown, required: mode == loader.Generic}
+	}
+	all := func(v verdict, err error) []fact {
+		for i := range facts {
+			facts[i].verdict, facts[i].found = v, err.Error()
+		}
+		return facts
+	}
+	l, err := newLab()
+	if err != nil {
+		return all(unknown, err)
+	}
+	defer l.close()
+	if err := l.waitUp(context.Background()); err != nil {
+		return all(unknown, err)
+	}
+	collection, err := loader.Load(asm.Config{})
+	if err != nil {
+		return all(no, err)
+	}
+	defer collection.Close()
+	for i, mode := range modes {
+		a, err := loader.Attach(collection, loader.Options{
+			Interface: receiverName, Mode: mode, Namespace: l.receiver.path(),
+		})
+		if err == nil {
+			err = a.Close()
+		}
+		facts[i].verdict, facts[i].found = yes, "on a veth"
+		if err != nil {
+			facts[i].verdict, facts[i].found = no, err.Error()
+		}
+	}
+	return facts
+}
+
+// lastOf is the innermost error: the kernel's word.
+func lastOf(err error) string {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err.Error()
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/loader"
+)
+
+const rootLong = `xdplog prints one line per packet that an interface receives, with its source and
+destination, until Ctrl-C. The filter is that of tcpdump, see pcap-filter(7), and
+"tcp or udp" unless there is one. One meaning differs: it speaks of the decoded
+packet, so that "tcp port 443" also finds it behind VLAN tags and IPv6 extension
+headers; "vlan 10" shifts nothing.
+
+It sees the packets in XDP, before the kernel's network stack and its firewall
+do, and lets every one of them pass unchanged. XDP sees received packets only, not
+those that this machine sends.
+
+It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (with --netns also
+CAP_SYS_ADMIN). "xdplog demo" shows it without any traffic.`
+
+const rootExamples = `  xdplog                        what the default route's interface receives
+  xdplog -i eth0 -i wlan0       two interfaces
+  xdplog -i eth0 -c 10          the first ten packets
+  xdplog -i eth0 tcp port 443 and not net 10.0.0.0/8
+  xdplog -i eth0 'tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn'
+                                connection attempts
+  xdplog -d 'udp port 53'       the program that this filter makes
+  xdplog -r file.pcap arp       ARP packets in a capture file
+  xdplog -i eth0 -w out.pcapng  the packets themselves, in a file
+  xdplog -i eth0 -w - | tcpdump -n -r -
+                                live; or | wireshark -k -i -
+  xdplog -i eth0 --all          every frame: also ARP, ICMP, LLDP
+  xdplog -i eth0 -o json | jq .src_ip
+  xdplog -i eth0 -o none --duration 10s
+                                count for ten seconds
+  xdplog --netns web -i eth0    in the network namespace "web"`
+
+// newCommand returns the command line's root. Its state is its own.
+func newCommand(env environment) *cobra.Command {
+	var opts options
+	var showVersion bool
+	root := &cobra.Command{
+		Use:     "xdplog [flags] [filter]",
+		Short:   "report the source of every packet that an interface receives",
+		Long:    rootLong,
+		Example: rootExamples,
+		Args:    cobra.ArbitraryArgs, // filter words
+		RunE: func(cmd *cobra.Command, words []string) error {
+			if showVersion {
+				return printVersion(env.stdout)
+			}
+			if err := opts.check(cmd.Flags()); err != nil {
+				return err
+			}
+			config, err := opts.config(words)
+			switch {
+			case err != nil:
+				return suggest(cmd, words, err)
+			case opts.dump:
+				return dump(config, env.stdout)
+			case opts.file != "":
+				return readFile(context.Background(), opts, config, env)
+			default:
+				return capture(context.Background(), opts, config, env)
+			}
+		},
+		SilenceErrors:     true, // run says it
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(env.stdout, help(cmd)) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if errors.As(err, new(*pflag.NotExistError)) {
+			err = fmt.Errorf("%w (%s --help lists what there is)", err, cmd.CommandPath())
+		}
+		return usageError{err}
+	})
+	opts.addFlags(root)
+	root.Flags().BoolVar(&showVersion, "version", false, "print the version and leave")
+	root.AddCommand(demoCommand(env), checkCommand(env), detachCommand(env), versionCommand(env), completionCommand(env), manCommand(env))
+	for _, cmd := range append(root.Commands(), root) {
+		cmd.Flags().SortFlags = false
+		cmd.Flags().BoolP("help", "h", false, "print this and leave")
+		cmd.DisableFlagsInUseLine = true
+	}
+	return root
+}
+
+// help is the text of --help.
+func help(cmd *cobra.Command) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s\n", cmd.UseLine())
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			fmt.Fprintf(&b, "       %-38s  %s\n", sub.UseLine(), sub.Short)
+		}
+	}
+	about := cmd.Long
+	if about == "" {
+		about = cmd.Short
+	}
+	fmt.Fprintf(&b, "\n%s\n\n%s", about, cmd.LocalFlags().FlagUsages())
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\n%s\n", cmd.Example)
+	}
+	return b.String()
+}
+
+// noWords refuses arguments that are not flags.
+func noWords(cmd *cobra.Command, words []string) error {
+	if len(words) > 0 {
+		return usage("%s takes no argument %q", cmd.CommandPath(), words[0])
+	}
+	return nil
+}
+
+func detachCommand(env environment) *cobra.Command {
+	var name, netns string
+	cmd := &cobra.Command{
+		Use:   "detach -i NAME [--netns NS]",
+		Short: "take off what a killed xdplog left on an interface",
+		Long: `Takes off the program that an xdplog left on an interface when it was killed by
+SIGKILL. It leaves programs of others alone, and that of an xdplog that is alive.
+Starting xdplog on the interface does the same by itself.`,
+		Args: noWords,
+		RunE: func(*cobra.Command, []string) error {
+			if name == "" {
+				return usage("detach needs -i NAME: the interface to take the program off")
+			}
+			removed, err := loader.Detach(name, netns)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(env.stdout, "took program %d (%s XDP) off %s\n", removed.ID, removed.Mode, name)
+			return err
+		},
+	}
+	addInterface(cmd, single(&name), "interface")
+	addNamespace(cmd, &netns)
+	return cmd
+}

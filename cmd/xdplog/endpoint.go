@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// An endpoint answers over HTTP with the metrics of a run. A client can't hold
+// up the capture: it is served on goroutines of its own, from counters that the
+// reader adds to without waiting, and for a bounded time.
+type endpoint struct {
+	listener net.Listener
+	ctx      context.Context // done when the run has ended
+	end      func()
+	slots    chan struct{} // as many as there may be connections
+	group    sync.WaitGroup
+
+	mu      sync.Mutex // held while the metrics are collected: one answer at a time
+	metrics *metered   // nil before and after the run
+}
+
+// Bounds on what clients may take.
+const (
+	endpointTimeout     = 5 * time.Second // for a request and its answer
+	endpointLinger      = time.Second     // for the client to close, after that
+	endpointConnections = 16
+)
+
+// listenMetrics takes an address for the metrics, before anything is attached.
+func listenMetrics(address string) (*endpoint, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("metrics: %s is in use by another process: name another address with --metrics", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	e := &endpoint{listener: listener, slots: make(chan struct{}, endpointConnections)}
+	e.ctx, e.end = context.WithCancel(context.Background())
+	return e, nil
+}
+
+// url is where the metrics are.
+func (e *endpoint) url() string { return "http://" + e.listener.Addr().String() + "/metrics" }
+
+// serve begins to answer.
+func (e *endpoint) serve(m *metered) {
+	e.mu.Lock()
+	e.metrics = m
+	e.mu.Unlock()
+	e.group.Go(e.accept)
+}
+
+// accept takes connections, as long as there are slots for them.
+func (e *endpoint) accept() {
+	for {
+		select {
+		case e.slots <- struct{}{}:
+		case <-e.ctx.Done():
+			return
+		}
+		conn, err := e.listener.Accept()
+		if err != nil {
+			<-e.slots
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			sleep(e.ctx, 10*time.Millisecond) // out of descriptors
+			continue
+		}
+		e.group.Go(func() {
+			defer func() { <-e.slots }()
+			e.converse(conn)
+		})
+	}
+}
+
+// converse answers one request.
+func (e *endpoint) converse(conn net.Conn) {
+	defer conn.Close()
+	stop := context.AfterFunc(e.ctx, func() { conn.Close() })
+	defer stop()
+	conn.SetDeadline(time.Now().Add(endpointTimeout))
+	answer := respond(conn, e.collect)
+	if _, err := conn.Write(answer); err != nil {
+		return
+	}
+	// To close now would reset the connection if the client has sent more than
+	// was read, and the answer could be lost.
+	if tcp, ok := conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+		conn.SetDeadline(time.Now().Add(endpointLinger))
+		io.Copy(io.Discard, conn)
+	}
+}
+
+// collect returns the metrics.
+func (e *endpoint) collect() ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.metrics == nil {
+		return nil, errors.New("the run has ended")
+	}
+	return e.metrics.appendMetrics(nil)
+}
+
+// Close ends the answers at once. Nothing of the run is used after it.
+func (e *endpoint) Close() error {
+	e.mu.Lock()
+	e.metrics = nil
+	e.mu.Unlock()
+	e.end()
+	e.listener.Close() // fails only where it was closed before
+	e.group.Wait()
+	return nil
+}
+
+// parseAddress reads an address to listen on. A port alone is one on loopback:
+// nobody else is let in unasked.
+func parseAddress(s string) (string, error) {
+	explain := errors.New("must be a port, which is one of loopback's, or an address and a port: 9100, 192.0.2.1:9100, [::1]:9100, 0.0.0.0:9100")
+	host, port := "", s
+	if strings.Contains(s, ":") {
+		var err error
+		if host, port, err = net.SplitHostPort(s); err != nil {
+			return "", explain
+		}
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", explain
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}

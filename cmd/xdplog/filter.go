@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/filter"
+)
+
+// config returns what the program is to report: the one place where the
+// command line becomes that.
+func (o *options) config(words []string) (asm.Config, error) {
+	config := asm.Config{
+		All:       o.all,
+		Transport: o.transport,
+		Buffer:    o.buffer,
+		Sample:    asm.Sampling{N: o.sample},
+		Clock:     o.clock,
+		Replay:    o.file != "",
+	}
+	if o.sampleRandom > 0 {
+		config.Sample = asm.Sampling{N: o.sampleRandom, Random: true}
+	}
+	if o.write != "" && !config.Replay {
+		config.Transport, config.SnapLen = asm.Perf, o.snapLen // the one that carries them
+	}
+	if config.Replay {
+		config.Transport = asm.Ringbuf // one stream, in the order of the file
+	}
+	if config.Transport != asm.Perf {
+		cpus, err := ebpf.PossibleCPU()
+		if err != nil {
+			return config, fmt.Errorf("count the CPUs: %w", err)
+		}
+		config.CPUs = cpus
+	}
+	if len(words) == 0 {
+		return config, nil
+	}
+	text := strings.Join(words, " ")
+	if o.all {
+		return config, usage("--all is every frame, so there is nothing to filter: %s", text)
+	}
+	parsed, err := filter.Parse(text)
+	if err != nil {
+		return config, usageError{err}
+	}
+	config.Filter = parsed
+	// A filter may make sense to the parser and none as a program: it matches
+	// nothing, or is too large.
+	if _, err := asm.Program(config); err != nil {
+		return config, usage("%s", strings.TrimPrefix(err.Error(), "assemble program: "))
+	}
+	return config, nil
+}
+
+// suggest adds to an error about the first word of a filter that it is nearly
+// the name of a command.
+func suggest(root *cobra.Command, words []string, err error) error {
+	mistake := (*filter.Error)(nil)
+	if !errors.As(err, &mistake) || mistake.Offset > 0 || len(words) == 0 {
+		return err
+	}
+	root.SuggestionsMinimumDistance = 2
+	names := root.SuggestionsFor(words[0])
+	if len(names) == 0 {
+		return err
+	}
+	for i, name := range names {
+		names[i] = "xdplog " + name
+	}
+	return fmt.Errorf("%w; for a command: %s", err, strings.Join(names, ", "))
+}
+
+// caret shows the place of a mistake in a filter, or is empty.
+func caret(err error) string {
+	mistake := (*filter.Error)(nil)
+	if !errors.As(err, &mistake) || mistake.Text == "" {
+		return ""
+	}
+	return mistake.Caret() + "\n"
+}
+
+// filterNumbers keeps words such as -1, which are numbers in a filter, from
+// being read as flags: it puts the words of a filter behind a "--". Flags may
+// stand among the words, as they may with tcpdump.
+func filterNumbers(root *cobra.Command, args []string) []string {
+	var flags, words []string
+	found := false
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			words = append(words, args[i+1:]...)
+			i = len(args)
+		case len(arg) > 1 && arg[0] == '-' && '0' <= arg[1] && arg[1] <= '9':
+			words, found = append(words, arg), true
+		case len(arg) > 1 && arg[0] == '-':
+			flags = append(flags, arg)
+			if takesNext(root.Flags(), arg) && i+1 < len(args) {
+				i++
+				flags = append(flags, args[i])
+			}
+		default:
+			words = append(words, arg)
+		}
+	}
+	if !found {
+		return args
+	}
+	if command, _, err := root.Find(args); err != nil || command != root {
+		return args
+	}
+	return append(append(flags, "--"), words...)
+}
+
+// takesNext reports whether the value of a flag is the argument behind it.
+func takesNext(flags *pflag.FlagSet, arg string) bool {
+	takes := func(flag *pflag.Flag) bool { return flag != nil && flag.NoOptDefVal == "" }
+	if name, long := strings.CutPrefix(arg, "--"); long {
+		return takes(flags.Lookup(name)) // none has a "=" in its name
+	}
+	for i := 1; i < len(arg); i++ {
+		if takes(flags.ShorthandLookup(arg[i : i+1])) {
+			return i == len(arg)-1
+		}
+	}
+	return false
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+func TestFilterWords(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string // the filter, in its canonical text
+	}{
+		{[]string{"tcp", "port", "443"}, "tcp port 443"},
+		{[]string{"tcp port 443"}, "tcp port 443"},
+		{[]string{"tcp", "-c", "3", "port", "443", "-q"}, "tcp port 443"},
+		{[]string{"-c3", "--", "tcp", "port", "443"}, "tcp port 443"},
+		{[]string{"tcp[tcpflags] & tcp-syn != 0"}, "tcp[13] & 2 != 0"},
+		{[]string{"tcp[tcpflags]", "&", "tcp-syn", "!=", "0"}, "tcp[13] & 2 != 0"},
+		{[]string{"len", "-", "14", ">", "1000"}, "len - 14 > 1000"},
+		{[]string{"len", "-14", "-c", "3", ">", "1000"}, "len - 14 > 1000"},
+		{[]string{"-c", "3", "-q", "len", "-14", ">", "1000", "-ojson"}, "len - 14 > 1000"},
+		{[]string{"-1", "!=", "len"}, "(1 * 4294967295) != len"},
+		{[]string{"!", "arp"}, "not arp"},
+		{[]string{""}, ""},
+	} {
+		filter, err := parseWords(c.args)
+		if err != nil {
+			t.Errorf("%q: %v", c.args, err)
+			continue
+		}
+		if got, want := normal(filter), normal(c.want); got != want {
+			t.Errorf("%q is %q, want %q", c.args, got, want)
+		}
+	}
+}
+
+// parseWords is the filter of a command line.
+func parseWords(args []string) (string, error) {
+	var opts options
+	root := newCommand(environment{})
+	root.ResetFlags()
+	opts.addFlags(root)
+	if err := root.ParseFlags(filterNumbers(root, args)); err != nil {
+		return "", err
+	}
+	config, err := opts.config(root.Flags().Args())
+	if err != nil || config.Filter == nil {
+		return "none", err
+	}
+	return config.Filter.String(), nil
+}
+
+// normal leaves out what is the same with and without.
+func normal(text string) string {
+	return strings.NewReplacer("(", "", ")", "", "1 * 4294967295", "4294967295").Replace(text)
+}
+
+func TestConfig(t *testing.T) {
+	opts := options{transport: asm.Mmap, buffer: 1 << 20, sampleRandom: 7, clock: asm.CoarseClock}
+	config, err := opts.config(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.CPUs < 1 {
+		t.Errorf("%d CPUs", config.CPUs)
+	}
+	config.CPUs = 0
+	want := asm.Config{Transport: asm.Mmap, Buffer: 1 << 20, Sample: asm.Sampling{N: 7, Random: true}, Clock: asm.CoarseClock}
+	if config != want {
+		t.Errorf("config is %+v, want %+v", config, want)
+	}
+	opts = options{file: "f", sample: 3}
+	if config, err = opts.config([]string{"arp"}); err != nil || !config.Replay || config.Transport != asm.Ringbuf || config.Sample.N != 3 {
+		t.Errorf("config of a file is %+v, %v", config, err)
+	}
+}
+
+func TestDump(t *testing.T) {
+	nowhere()
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"-d", []string{"; map events: PerfEventArray, one per CPU", "; program xdplog: XDP, ", "call bpf_perf_event_output", "\npass:", "record.ttl"}},
+		{"-d --transport ringbuf", []string{"; map events: RingBuf of ", "call bpf_ringbuf_submit"}},
+		{"-d --transport mmap --buffer 64k", []string{"; map events: Array, ", "by 4", "; map doorbell: RingBuf of 65536 bytes", "ring.head"}},
+		{"--dump --sample 10 --time coarse tcp port 443", []string{"sampled_out:", "call bpf_ktime_get_coarse_ns", "0x1bb|443"}},
+		{"-d -i nosuch0 arp", []string{"0x806"}},
+		{"-d -r nosuch.pcap arp", []string{"; map replay: Array, 1 entry", "replay.verdict"}},
+	} {
+		status, stdout, stderr := runCommand(strings.Fields(c.args)...)
+		if status != exitOK || stderr != "" {
+			t.Errorf("%s: status %d, stderr %q", c.args, status, stderr)
+		}
+		for _, want := range c.want {
+			if !slices.ContainsFunc(strings.Split(want, "|"), func(one string) bool { return strings.Contains(stdout, one) }) {
+				t.Errorf("%s: no %q in\n%s", c.args, want, stdout)
+			}
+		}
+	}
+}
+
+// TestCaret has somebody look at stderr.
+func TestCaret(t *testing.T) {
+	nowhere()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer master.Close()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Skip(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Skip(err)
+	}
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer terminal.Close()
+	if status := run([]string{"tcp", "port", "htpt"}, environment{stderr: terminal}); status != exitUsage {
+		t.Errorf("status %d", status)
+	}
+	var said string
+	for want := 3; strings.Count(said, "\n") < want; {
+		buffer := make([]byte, 1000)
+		time.AfterFunc(5*time.Second, func() { master.Close() })
+		n, err := master.Read(buffer)
+		if said += string(buffer[:n]); err != nil {
+			break
+		}
+	}
+	want := "xdplog: tcp port htpt: unknown port name \"htpt\", did you mean \"http\"?\ntcp port htpt\n         ^\n"
+	if got := strings.ReplaceAll(said, "\r", ""); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

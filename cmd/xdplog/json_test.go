@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/xdplog/xdplog/reader"
+)
+
+// line is what encoding/json makes of a line: a pointer for each field that
+// may be missing.
+type line struct {
+	Timestamp   time.Time   `json:"timestamp"`
+	EventType   string      `json:"event_type"`
+	Interface   string      `json:"in_iface"`
+	Length      int         `json:"pkt_len"`
+	VLAN        []uint16    `json:"vlan"`
+	EtherType   uint16      `json:"ether_type"`
+	IPVersion   *uint8      `json:"ip_v"`
+	Source      *netip.Addr `json:"src_ip"`
+	SourcePort  *uint16     `json:"src_port"`
+	Destination *netip.Addr `json:"dest_ip"`
+	DestPort    *uint16     `json:"dest_port"`
+	Protocol    *string     `json:"proto"`
+	Number      *uint8      `json:"proto_number"`
+	TTL         *uint8      `json:"ttl"`
+	TCPFlags    *string     `json:"tcp_flags"`
+	Fragment    *bool       `json:"fragment"`
+	Truncated   *bool       `json:"truncated"`
+}
+
+// expected is the line of an event, written the slow way.
+func expected(e *reader.Event) line {
+	l := line{
+		Timestamp: e.Time.UTC(), EventType: "packet", Interface: "eth0",
+		Length: e.Length, EtherType: e.EtherType,
+	}
+	if e.VLANs > 0 {
+		l.VLAN = e.VLAN[:e.VLANs]
+	}
+	if e.IPVersion != 0 {
+		source, destination, name := e.Source.Addr(), e.Destination.Addr(), protocolName(e.Protocol)
+		l.IPVersion, l.Source, l.Destination = &e.IPVersion, &source, &destination
+		l.Protocol, l.Number, l.TTL = &name, &e.Protocol, &e.TTL
+	}
+	if e.HasPorts {
+		source, destination := e.Source.Port(), e.Destination.Port()
+		l.SourcePort, l.DestPort = &source, &destination
+	}
+	if e.HasTCPFlags {
+		flags := fmt.Sprintf("%02x", e.TCPFlags)
+		l.TCPFlags = &flags
+	}
+	if e.Fragment {
+		l.Fragment = &e.Fragment
+	}
+	if e.Truncated {
+		l.Truncated = &e.Truncated
+	}
+	return l
+}
+
+func randomEvent(r *rand.Rand) reader.Event {
+	address := func(version int) netip.Addr {
+		var b [16]byte
+		for i := range b {
+			b[i] = byte(r.Uint32()) * byte(r.IntN(2)) // half of them zero
+		}
+		if version == 4 {
+			return netip.AddrFrom4([4]byte(b[:]))
+		}
+		return netip.AddrFrom16(b)
+	}
+	e := reader.Event{
+		Time:      time.Unix(r.Int64N(1<<33), r.Int64N(1e9)),
+		Interface: 2,
+		Length:    r.IntN(65536),
+		EtherType: uint16(r.Uint32()),
+		VLAN:      [2]uint16{uint16(r.IntN(4096)), uint16(r.IntN(4096))},
+		VLANs:     uint8(r.IntN(3)),
+	}
+	version := []int{0, 4, 6}[r.IntN(3)]
+	if version == 0 {
+		return e
+	}
+	var ports [2]uint16
+	e.IPVersion, e.Protocol, e.TTL = uint8(version), uint8(r.Uint32()), uint8(r.Uint32())
+	switch r.IntN(4) {
+	case 0:
+		e.HasTCPFlags, e.TCPFlags = true, uint8(r.Uint32())
+		fallthrough
+	case 1:
+		e.HasPorts, ports = true, [2]uint16{uint16(r.Uint32()), uint16(r.Uint32())}
+	case 2:
+		e.Fragment, e.Truncated = r.IntN(2) == 0, r.IntN(2) == 0
+	}
+	e.Source = netip.AddrPortFrom(address(version), ports[0])
+	e.Destination = netip.AddrPortFrom(address(version), ports[1])
+	return e
+}
+
+func TestJSONIsWhatEncodingJSONReads(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	f := newJSON(testInterfaces)
+	for range 20000 {
+		e := randomEvent(r)
+		b := f.appendEvent(nil, &e)
+		decoder := json.NewDecoder(bytes.NewReader(b))
+		decoder.DisallowUnknownFields()
+		var got line
+		if err := decoder.Decode(&got); err != nil {
+			t.Fatalf("%s: %v", b, err)
+		}
+		// Comparing as JSON follows the pointers.
+		gotJSON, _ := json.Marshal(got)
+		wantJSON, _ := json.Marshal(expected(&e))
+		if !bytes.Equal(gotJSON, wantJSON) {
+			t.Fatalf("line %s\ngot  %s\nwant %s", b, gotJSON, wantJSON)
+		}
+	}
+}
+
+func FuzzQuoted(f *testing.F) {
+	f.Add("eth0")
+	f.Add("a\"\\\x00\x1f\x7f\xff\u2028")
+	f.Fuzz(func(t *testing.T, s string) {
+		b := appendQuoted(nil, s)
+		var got string
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatalf("%q: %v", b, err)
+		}
+		if want := string([]rune(s)); got != want || !utf8.Valid(b) {
+			t.Errorf("%q reads as %q, want %q", b, got, want)
+		}
+	})
+}

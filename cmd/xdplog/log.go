@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/xdplog/xdplog/reader"
+)
+
+// logLines writes the line of the tutorial that this grew from:
+//
+//	[2023-01-25T08:57:41Z INFO  xdplog] SRC IP: 60.235.240.157, SRC_PORT: 443
+//
+// A packet without ports has "SRC IP" alone, a frame that is not IP its
+// EtherType in its place.
+type logLines struct {
+	closingLines
+	nameless
+	clock clock
+}
+
+func newLog() *logLines {
+	return &logLines{clock: clock{layout: "[2006-01-02T15:04:05Z INFO  xdplog] ", location: time.UTC}}
+}
+
+func (f *logLines) appendEvent(b []byte, e *reader.Event) []byte {
+	b = f.clock.appendSecond(b, e.Time)
+	if e.IPVersion == 0 {
+		b = append(b, "ETHER TYPE: "...)
+		b = appendEtherType(b, e.EtherType)
+		return append(b, '\n')
+	}
+	b = append(b, "SRC IP: "...)
+	b = e.Source.Addr().AppendTo(b)
+	if e.HasPorts {
+		b = append(b, ", SRC_PORT: "...)
+		b = strconv.AppendUint(b, uint64(e.Source.Port()), 10)
+	}
+	return append(b, '\n')
+}

@@ -1,0 +1,96 @@
+// Command xdplog reports the source of every packet that an interface
+// receives, from XDP.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	// Before anything is attached, so that no signal leaves a program behind.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	// Writing to a closed pipe on descriptor 1 or 2 would kill a Go program
+	// that has not asked for SIGPIPE. Asked for, it is an error of the write.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	os.Exit(run(os.Args[1:], environment{os.Stdin, os.Stdout, os.Stderr, signals, renounce}))
+}
+
+// An environment is what a command has to do with besides its arguments.
+type environment struct {
+	stdin   *os.File         // read by -r -
+	stdout  io.Writer        // events, and what was asked for
+	stderr  io.Writer        // everything else
+	signals <-chan os.Signal // each of them ends a run
+
+	// renounce gives up what a run needs no more, but what count still takes;
+	// nil where the process has other things to do.
+	renounce func(count func() error) error
+}
+
+// run runs a command line and returns the exit status. What went wrong is one
+// line on stderr.
+func run(args []string, env environment) int {
+	terminal := isTerminal(env.stderr)
+	env.stderr = &patientWriter{to: env.stderr, patience: patience}
+	command := newCommand(env)
+	command.SetArgs(filterNumbers(command, args))
+	err := command.Execute()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(env.stderr, "xdplog: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
+	if terminal {
+		io.WriteString(env.stderr, caret(err))
+	}
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// isTerminal reports whether somebody looks at what is written.
+func isTerminal(w any) bool {
+	if patient, ok := w.(*patientWriter); ok {
+		w = patient.to
+	}
+	file, ok := w.(*os.File)
+	if !ok || file == nil {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// patience is how long a write may make no progress when there is something
+// else to do.
+const patience = time.Second
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/xdplog/xdplog/reader"
+)
+
+func TestAddresses(t *testing.T) {
+	for s, want := range map[string]string{
+		"9100": "127.0.0.1:9100", ":9100": "127.0.0.1:9100", "0": "127.0.0.1:0",
+		"0.0.0.0:9100": "0.0.0.0:9100", "[::1]:9100": "[::1]:9100", "localhost:9100": "localhost:9100",
+		"": "", ":": "", "eth0": "", "192.0.2.1": "", "65536": "", ":-1": "", "::1": "", "[::]": "",
+		"192.0.2.1:http": "", "http://192.0.2.1:9100": "",
+	} {
+		got, err := parseAddress(s)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v; want %q", s, got, err, want)
+		}
+	}
+}
+
+// meterOf has read some events.
+func meterOf(t *testing.T) *metered {
+	t.Helper()
+	source := newFakeSource(7)
+	m := meter(source, nil, testInterfaces)
+	for n := 0; n < 7; {
+		got, err := m.ReadPackets(make([]reader.Packet, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += got
+	}
+	for _, event := range []reader.Event{
+		usual(udp), usual(udp), usual(ipv6), usual(protocol(124)), {Interface: 2}, {Interface: 3}, {Interface: 99},
+	} {
+		m.count([]reader.Packet{{Event: event}})
+	}
+	source.captured = 20
+	return m
+}
+
+func TestMetrics(t *testing.T) {
+	b, err := meterOf(t).appendMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		`xdplog_packets_captured_total 20`,
+		`xdplog_packets_lost_total 0`,
+		`xdplog_buffer_waiting_events 6`,
+		`xdplog_events_total{interface="eth0",protocol="tcp"} 8`,
+		`xdplog_events_total{interface="eth0",protocol="udp"} 2`,
+		`xdplog_events_total{interface="eth0",protocol="isis over ipv4"} 1`,
+		`xdplog_events_total{interface="eth0",protocol="none"} 1`,
+		`xdplog_events_total{interface="a\"\\` + "\x01\uFFFD" + `<é",protocol="none"} 1`,
+		`xdplog_events_total{interface="unknown",protocol="none"} 1`,
+	} {
+		if !strings.Contains(string(b), "\n"+line+"\n") {
+			t.Errorf("no line %s in\n%s", line, b)
+		}
+	}
+}
+
+// TestMetricsLint holds the metrics to Prometheus' conventions: promtool check
+// metrics has the same rules.
+func TestMetricsLint(t *testing.T) {
+	b, err := meterOf(t).appendMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = appendRunTime(b, 42, 1500*time.Nanosecond)
+	problems, err := promlint.New(bytes.NewReader(b)).Lint()
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, b)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestMeteringDoesNotAllocate(t *testing.T) {
+	m := meter(newFakeSource(0), nil, testInterfaces)
+	packets := []reader.Packet{{Event: usual()}, {Event: usual(udp)}, {Event: usual(ipv6)}, {}}
+	if n := testing.AllocsPerRun(100, func() { m.count(packets) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkMetering(b *testing.B) {
+	m := meter(newFakeSource(0), nil, testInterfaces)
+	packets := make([]reader.Packet, batch)
+	for i := range packets {
+		packets[i].Event = usual()
+		if i%4 == 0 {
+			udp(&packets[i].Event)
+		}
+	}
+	for b.Loop() {
+		m.count(packets)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/event")
+}
+
+// endpointOf is an endpoint that answers.
+func endpointOf(t *testing.T) *endpoint {
+	t.Helper()
+	e, err := listenMetrics("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.serve(meterOf(t))
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(b)
+}
+
+func TestEndpoint(t *testing.T) {
+	e := endpointOf(t)
+	at := strings.TrimSuffix(e.url(), "/metrics")
+	if status, body := get(t, e.url()); status != http.StatusOK || !strings.Contains(body, "xdplog_packets_seen_total 20\n") {
+		t.Errorf("metrics: %d\n%s", status, body)
+	}
+	if status, body := get(t, at+"/healthz"); status != http.StatusOK || body != "ok\n" {
+		t.Errorf("healthz: %d %q", status, body)
+	}
+	if status, _ := get(t, at+"/debug/pprof/"); status != http.StatusNotFound {
+		t.Errorf("elsewhere: %d", status)
+	}
+	if _, err := listenMetrics(strings.TrimPrefix(at, "http://")); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("the same address again: %v", err)
+	}
+	e.Close()
+	if _, err := http.Get(e.url()); err == nil {
+		t.Error("it answers after its end")
+	}
+}
+
+// TestStuckClients has clients that ask and do not read, or say nothing at all,
+// as many as there may be, while events go through and the run ends.
+func TestStuckClients(t *testing.T) {
+	e := endpointOf(t)
+	for i := range 2 * endpointConnections {
+		conn, err := net.Dial("tcp", e.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if i%2 == 0 {
+			// Answers of more than both sockets' buffers.
+			go fmt.Fprint(conn, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 20_000))
+		}
+	}
+	f := newFixture(5000)
+	f.session.source = meter(f.source, nil, testInterfaces)
+	f.limit = 5000
+	begin := time.Now()
+	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
+	e.Close()
+	if took := time.Since(begin); took > endpointTimeout/2 {
+		t.Errorf("a run beside stuck clients took %v", took)
+	}
+}
+
+// TestMetricsInUse ends before anything is loaded.
+func TestMetricsInUse(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	address := other.Addr().String()
+	status, stdout, stderr := runCommand("-i", "nosuch0", "--metrics", address)
+	want := "xdplog: metrics: " + address + " is in use by another process: name another address with --metrics\n"
+	if status != exitFailure || stdout != "" || stderr != want {
+		t.Errorf("status %d, stdout %q, stderr %q, want %q", status, stdout, stderr, want)
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
+)
+
+// options are the flags of a run.
+type options struct {
+	interfaces   []string // none: the default route's
+	file         string   // to read instead of interfaces; -: standard input
+	write        string   // pcapng file to write; -: stdout; "": none
+	snapLen      int      // bytes of each packet in it; 0: maxSnaplen
+	output       string   // one of outputs; "": the first, or none beside a file
+	count        uint64   // events; 0: no limit
+	duration     time.Duration
+	all          bool
+	mode         loader.Mode
+	transport    asm.Transport
+	buffer       int    // bytes per CPU; 0: the default of asm and reader
+	sample       uint32 // one packet in so many; 0: all
+	sampleRandom uint32 // the same, by chance
+	clock        asm.Clock
+	netns        string
+	stats        time.Duration // 0: at the end alone
+	metrics      string        // address of the Prometheus endpoint; "": none
+	style        style
+	dump         bool // print the program, run nothing
+	quiet        bool
+}
+
+func (o *options) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	addInterface(cmd, list(&o.interfaces), "interface, repeatable (default: the default route's)")
+	flags.VarP(value[string]{&o.file, parseFile, "FILE"}, "read", "r", "run a pcap or pcapng file, - for stdin, through the program instead")
+	flags.VarP(value[string]{&o.write, parseWrite, "FILE"}, "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
+	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet that -w keeps (default 262144: all that there are)")
+	o.addOutput(cmd)
+	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "count", "c", "stop after N events")
+	flags.Var(value[time.Duration]{&o.duration, parseDuration, "D"}, "duration", "stop after D: 10s, 5m, 1h30m")
+	flags.BoolVar(&o.all, "all", false, `every frame, no filter (default filter: "tcp or udp")`)
+	o.addMode(cmd)
+	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
+	complete(cmd, "transport", func() []string { return names(asm.Perf, asm.Mmap) })
+	flags.Var(value[int]{&o.buffer, parseSize, "SIZE"}, "buffer", "bytes per CPU: 512KiB, 4MiB (default 2MiB)")
+	flags.Var(value[uint32]{&o.sample, parseSample, "N"}, "sample", "report one packet in N, the first of every N")
+	flags.Var(value[uint32]{&o.sampleRandom, parseSample, "N"}, "sample-random", "report one packet in N, each by chance")
+	flags.Var(value[asm.Clock]{&o.clock, parseClock, "CLOCK"}, "time", "time stamps: precise (default), coarse (Linux 5.11), none (when read)")
+	complete(cmd, "time", func() []string { return names(asm.PreciseClock, asm.NoClock) })
+	addNamespace(cmd, &o.netns)
+	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")
+	flags.Var(value[string]{&o.metrics, parseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
+	o.addStyle(cmd)
+	flags.BoolVarP(&o.dump, "dump", "d", false, "print the program that would run, and leave")
+	o.addQuiet(flags)
+}
+
+func (o *options) addStyle(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var(value[string]{&o.style.times, oneOfWords(timeFormats[:]), "FORMAT"}, "time-format",
+		"of text: time (default), none, epoch, delta, date, elapsed")
+	complete(cmd, "time-format", func() []string { return timeFormats[:] })
+	flags.Var(value[string]{&o.style.color, oneOfWords(colorModes[:]), "WHEN"}, "color",
+		"of text: auto (default: on a terminal, without NO_COLOR), always, never")
+	complete(cmd, "color", func() []string { return colorModes[:] })
+}
+
+func (o *options) addOutput(cmd *cobra.Command) {
+	cmd.Flags().VarP(value[string]{&o.output, parseOutput, "FORMAT"}, "output", "o",
+		"text (default), json, log, none (counters alone)")
+	complete(cmd, "output", func() []string { return outputs[:] })
+}
+
+func (o *options) addMode(cmd *cobra.Command) {
+	cmd.Flags().Var(value[loader.Mode]{&o.mode, parseMode, "MODE"}, "mode",
+		"auto (default: native, else generic), native, generic, offload")
+	complete(cmd, "mode", func() []string { return names(loader.Auto, loader.Offload) })
+}
+
+func (o *options) addQuiet(flags *pflag.FlagSet) {
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "no start and end lines")
+}
+
+// format returns that of the output, in its style on stdout.
+func (o *options) format(interfaces []namedInterface, stdout io.Writer) (format, error) {
+	output := o.output
+	if output == "" {
+		if output = outputs[0]; o.write != "" {
+			output = noOutput
+		}
+	}
+	f, err := newFormat(output, interfaces)
+	if err != nil {
+		return nil, fmt.Errorf("output %q: %w", output, err)
+	}
+	return o.style.apply(f, stdout), nil
+}
+
+// silent reports whether nothing is written to stdout, so that it does not
+// matter who reads it.
+func (o *options) silent() bool { return o.write != "" && o.write != "-" && o.output == "" }
+
+// timeout returns a context that is done when the run has lasted long enough.
+func (o *options) timeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.duration == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, o.duration)
+}
+
+// liveFlags mean nothing where packets come from a file.
+var liveFlags = [...]string{"iface", "mode", "transport", "buffer", "time", "netns", "metrics"}
+
+// runFlags mean nothing where the program is only printed.
+var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format"}
+
+// check refuses flags that contradict each other.
+func (o *options) check(given *pflag.FlagSet) error {
+	if err := o.style.check(o.output, given); err != nil {
+		return err
+	}
+	if o.sample > 0 && o.sampleRandom > 0 {
+		return usage("--sample and --sample-random exclude each other")
+	}
+	if o.write != "" && o.snapLen == 0 {
+		o.snapLen = maxSnaplen
+	}
+	switch {
+	case o.snapLen > 0 && o.write == "":
+		return usage("--snaplen is about the packets in a file: it means nothing without -w FILE")
+	case o.write == "-" && o.output != "" && o.output != noOutput:
+		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output)
+	}
+	if o.dump {
+		for _, name := range runFlags {
+			if given.Changed(name) {
+				return usage("--%s is about a run: --dump only prints the program", name)
+			}
+		}
+	}
+	if o.file == "" {
+		return nil
+	}
+	for _, name := range liveFlags {
+		if given.Changed(name) {
+			return usage("--%s is about interfaces: it means nothing with --read", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// batch is how many events are read at a time. Their lines, some 40 kB, are
+// one write: fewer than a pipe holds.
+const batch = 256
+
+// A source is where events come from: a [reader.Reader].
+type source interface {
+	ReadPackets([]reader.Packet) (int, error)
+	Counters() (wire.Counters, error)
+}
+
+// A pump takes events from a source to a writer, and their packets to a
+// recording, on a goroutine of its own: a writer that takes nothing holds up
+// the pump and nobody else.
+//
+// It reads to the source's end, also when it has nothing more to write, so
+// that what was captured is counted as delivered.
+type pump struct {
+	source source
+	format format
+	to     io.Writer
+	limit  uint64     // events to write; 0: all
+	sorted bool       // by the source
+	record *recording // nil: none
+
+	enough chan struct{} // closed when there is no reason to go on
+	done   chan struct{} // closed when the source has ended
+
+	written atomic.Uint64 // events whose lines were written
+	steps   atomic.Uint64 // how often the pump got on; odd during a write
+
+	// For others once done is closed.
+	delivered uint64 // events read
+	err       error  // of reading
+	panicked  string // what its goroutine died of, with the stack
+
+	lines    []byte
+	end      func()
+	writeErr atomic.Pointer[error]
+}
+
+// start starts a pump that has its source, format and writer.
+func (p *pump) start() {
+	p.enough, p.done = make(chan struct{}), make(chan struct{})
+	p.end = sync.OnceFunc(func() { close(p.enough) })
+	go p.run()
+}
+
+func (p *pump) run() {
+	defer close(p.done)
+	defer p.end()
+	defer func() {
+		// A panic here would end the process and leave the program on. The
+		// owner panics in our place, after it has cleaned up.
+		if r := recover(); r != nil {
+			p.panicked = fmt.Sprintf("%v\n\n%s", r, debug.Stack())
+		}
+	}()
+	packets := make([]reader.Packet, batch)
+	for {
+		n, err := p.source.ReadPackets(packets)
+		p.delivered += uint64(n)
+		if !p.sorted && n < len(packets) {
+			// Each CPU has its own buffer. Few events are put in order, for
+			// the eye; many would cost, and nobody reads along.
+			slices.SortStableFunc(packets[:n], func(a, b reader.Packet) int { return a.Time.Compare(b.Time) })
+		}
+		p.write(packets[:n])
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				p.err = err
+			}
+			p.endRecord()
+			return
+		}
+	}
+}
+
+// write writes packets and the lines of their events, as many as the limit
+// allows.
+func (p *pump) write(packets []reader.Packet) {
+	if p.writeErr.Load() != nil {
+		return
+	}
+	if p.limit > 0 {
+		packets = packets[:min(uint64(len(packets)), p.limit-p.written.Load())]
+	}
+	if p.record != nil && len(packets) > 0 {
+		p.steps.Add(1)
+		n, err := p.record.write(packets)
+		p.steps.Add(1)
+		if err != nil {
+			p.fail(n, err)
+			return
+		}
+	}
+	p.lines = p.lines[:0]
+	for i := range packets {
+		p.lines = p.format.appendEvent(p.lines, &packets[i].Event)
+	}
+	if len(p.lines) > 0 {
+		p.steps.Add(1)
+		n, err := p.to.Write(p.lines)
+		p.steps.Add(1)
+		if err != nil {
+			p.fail(bytes.Count(p.lines[:n], []byte{'\n'}), err)
+			return
+		}
+	}
+	if p.written.Add(uint64(len(packets))) == p.limit && p.limit > 0 {
+		p.end()
+	}
+}
+
+// endRecord completes the recording, also where lines could not be written.
+func (p *pump) endRecord() {
+	if p.record == nil {
+		return
+	}
+	counters, err := p.source.Counters()
+	if err == nil {
+		p.steps.Add(1)
+		err = p.record.end(counters)
+		p.steps.Add(1)
+	}
+	if err != nil {
+		p.fail(0, err)
+	}
+}
+
+// fail ends the writing, with so many of the packets at hand written.
+func (p *pump) fail(n int, err error) {
+	p.written.Add(uint64(n))
+	p.writeErr.CompareAndSwap(nil, &err)
+	p.end()
+}
+
+// failure returns the error of writing, or nil.
+func (p *pump) failure() error {
+	if err := p.writeErr.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

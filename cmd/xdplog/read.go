@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// readFile runs the packets of a capture file through the program, in the
+// kernel, and prints the events.
+func readFile(ctx context.Context, opts options, config asm.Config, env environment) (err error) {
+	in, err := openInput(opts.file, env.stdin)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	file, err := openInterruptibly(in, env)
+	if err != nil || file == nil {
+		return err
+	}
+	record, err := opts.recording(env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = oneOf(err, record.Close()) }()
+	collection, err := loader.Load(config)
+	if err != nil {
+		return err
+	}
+	defer collection.Close()
+	if release, err := loader.Hold(collection.Programs[asm.ProgramName]); err == nil {
+		defer release() // and else it is slow under old kernels, but as good
+	}
+	replay, err := reader.NewReplay(collection, config.Match)
+	if err != nil {
+		return err
+	}
+	defer replay.Close()
+	format, err := opts.format(nil, env.stdout)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := opts.timeout(ctx)
+	defer cancel()
+
+	if !opts.quiet {
+		fmt.Fprintln(env.stderr, file.greeting())
+	}
+	source := &fileSource{
+		replay:  replay,
+		fetcher: startFetcher(file, in),
+		format:  format,
+		record:  record,
+		limit:   opts.count,
+		pin:     config.Sample.N > 1 && !config.Sample.Random,
+		over:    make(chan struct{}),
+	}
+	defer source.fetcher.close()
+	s := session{
+		source:      source,
+		format:      format,
+		limit:       opts.count,
+		stats:       opts.stats,
+		quiet:       opts.quiet,
+		ordered:     true,
+		record:      record,
+		unseen:      opts.silent(),
+		environment: env,
+	}
+	return s.run(ctx)
+}
+
+// openInterruptibly reads the header of a file: from a pipe, that may take
+// until a signal comes. Then there is no file, and no error.
+func openInterruptibly(in *input, env environment) (*captureFile, error) {
+	type result struct {
+		file *captureFile
+		err  error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		file, err := openCapture(in)
+		opened <- result{file, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.file, r.err
+	case <-env.signals:
+		in.interrupt()
+		<-opened
+		return nil, nil
+	}
+}
+
+// A fileSource is the events of a file's packets, in their order. It stops
+// where the limit is reached, so that the counters speak of no packet behind.
+type fileSource struct {
+	replay    *reader.Replay
+	fetcher   *fetcher
+	format    format
+	record    *recording // nil: none
+	limit     uint64     // events; 0: all
+	delivered uint64
+
+	at   *packets // being run, from next on; kept until their events are used
+	next int
+	err  error // once there is nothing more to run
+
+	pin    bool // to one CPU, until that is done
+	finish sync.Once
+	ended  atomic.Bool
+	over   chan struct{} // closed by Finish
+}
+
+// ReadPackets implements [source]. Its goroutine is the one that runs the
+// program.
+func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
+	if s.pin {
+		s.pin = false
+		pinThread()
+	}
+	for {
+		n, err := s.replay.ReadPackets(packets)
+		s.delivered += uint64(n)
+		for i := range packets[:n] {
+			p := &s.at.list[packets[i].Interface]
+			packets[i].Interface, packets[i].Data = p.Interface, p.Data
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if s.ended.Load() || s.limit > 0 && s.delivered == s.limit {
+			return 0, io.EOF
+		}
+		if s.at != nil && s.next == len(s.at.list) {
+			s.err = s.at.err
+			s.fetcher.spare <- s.at // there is room for all
+			s.at = nil
+		}
+		if s.at == nil && s.err == nil {
+			s.err = s.fetch()
+		}
+		if s.err != nil {
+			return 0, s.err
+		}
+		if err := s.run(len(packets)); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// fetch waits for packets. It returns io.EOF where there will be no more.
+func (s *fileSource) fetch() error {
+	select {
+	case p, ok := <-s.fetcher.ready:
+		if !ok {
+			return io.EOF
+		}
+		for _, i := range p.found {
+			s.format.addInterface(i)
+			if s.record != nil {
+				s.record.add(recordedInterface{namedInterface: i})
+			}
+		}
+		s.at, s.next = p, 0
+		return nil
+	case <-s.over:
+		return io.EOF
+	}
+}
+
+// run runs the program on some packets, of which at most so many match. To it
+// they are from interfaces by their own numbers, so that they can be found again.
+func (s *fileSource) run(most int) error {
+	rest := s.at.list[s.next:]
+	rest = rest[:min(len(rest), most)]
+	if s.limit > 0 {
+		rest = rest[:min(uint64(len(rest)), s.limit-s.delivered)]
+	}
+	for i := range rest {
+		packet := rest[i]
+		packet.Interface = s.next + i
+		if err := s.replay.Run(&packet); err != nil {
+			return err
+		}
+	}
+	s.next += len(rest)
+	return nil
+}
+
+// Finish ends the reading: what was run is still delivered.
+func (s *fileSource) Finish() {
+	s.finish.Do(func() {
+		s.ended.Store(true)
+		close(s.over)
+	})
+}
+
+func (s *fileSource) Counters() (wire.Counters, error) { return s.replay.Counters() }
+
+// pinThread keeps the goroutine on one CPU, so that what the program counts per
+// CPU it counts for all packets: one in N is one in N. The thread ends with the
+// goroutine. Where it can't be pinned, sampling is per CPU.
+func pinThread() {
+	runtime.LockOSThread()
+	var allowed, one unix.CPUSet
+	if unix.SchedGetaffinity(0, &allowed) != nil {
+		return
+	}
+	for cpu := range len(allowed) * 64 {
+		if allowed.IsSet(cpu) {
+			one.Set(cpu)
+			break
+		}
+	}
+	unix.SchedSetaffinity(0, &one)
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// A recording is a pcapng file that packets are written to: whole blocks at a
+// time, so that it can be read at any moment and up to any failure. But for
+// its making it is the pump's.
+type recording struct {
+	file    *os.File
+	owned   bool // not stdout
+	snapLen int
+	live    bool // of interfaces, whose statistics stand at the end
+	started time.Time
+
+	blocks     bytes.Buffer // not yet in the file
+	ng         *pcapgo.NgWriter
+	interfaces map[int]int // by the index that events bear: by number in the file
+	packets    []uint64    // in the file, by that number
+	err        error       // of the first write that failed: there is no other
+}
+
+// recording opens the file to write, which it overwrites, or for "-" takes
+// stdout. It is nil where none is wanted.
+func (o *options) recording(env environment) (*recording, error) {
+	if o.write == "" {
+		return nil, nil
+	}
+	if o.file != "" && o.file != "-" && sameFile(o.file, o.write) {
+		return nil, usage("%s is the file that is read: name another one to write", o.write)
+	}
+	r := &recording{snapLen: o.snapLen, live: o.file == "", started: time.Now(), interfaces: make(map[int]int)}
+	if o.write != "-" {
+		file, err := openOutput(o.write, env)
+		r.file, r.owned = file, true
+		return r, err
+	}
+	file, ok := env.stdout.(*os.File)
+	switch {
+	case !ok:
+		return nil, errors.New("-w - needs a file or a pipe as standard output")
+	case isTerminal(file):
+		return nil, usage("-w - would write binary data to the terminal: redirect it or name a file")
+	}
+	r.file = file
+	return r, nil
+}
+
+// openOutput opens a file to write. A named pipe waits for its reader, until a
+// signal comes.
+func openOutput(name string, env environment) (*os.File, error) {
+	type result struct {
+		file *os.File
+		err  error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		opened <- result{file, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.file, r.err
+	case <-env.signals:
+		return nil, fmt.Errorf("interrupted before anybody read the pipe %s", name)
+	}
+}
+
+// sameFile reports whether two names are of one file.
+func sameFile(name, other string) bool {
+	a, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(other)
+	return err == nil && os.SameFile(a, b)
+}
+
+// begin writes what precedes the packets, of interfaces that are known then.
+func (r *recording) begin(interfaces []recordedInterface) error {
+	if r == nil {
+		return nil
+	}
+	for _, i := range interfaces {
+		r.add(i)
+	}
+	_, err := r.flush()
+	return err
+}
+
+// A recordedInterface is one that packets come from.
+type recordedInterface struct {
+	namedInterface        // without a name: unknown
+	speed          uint64 // bits per second; 0: unknown
+}
+
+// add describes an interface in the file.
+func (r *recording) add(i recordedInterface) {
+	description := pcapgo.NgInterface{Name: i.name, LinkType: layers.LinkTypeEthernet, SnapLength: uint32(r.snapLen)}
+	if r.ng == nil {
+		info, _ := debug.ReadBuildInfo()
+		number, _, _ := buildVersion(info)
+		r.ng, _ = pcapgo.NewNgWriterInterface(&r.blocks, description, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
+			Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "xdplog " + number,
+		}})
+	} else {
+		r.ng.AddInterface(description) // a buffer takes everything
+	}
+	if i.speed != 0 {
+		r.addOption(optionSpeed, binary.LittleEndian.AppendUint64(nil, i.speed))
+	}
+	r.interfaces[i.index] = len(r.packets)
+	r.packets = append(r.packets, 0)
+}
+
+// write writes packets, and returns how many of them are in the file.
+func (r *recording) write(packets []reader.Packet) (n int, err error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	for i := range packets {
+		p := &packets[i]
+		number := r.interfaces[p.Interface]
+		data := p.Data[:min(len(p.Data), r.snapLen)]
+		err := r.ng.WritePacket(gopacket.CaptureInfo{
+			Timestamp: p.Time, CaptureLength: len(data), Length: p.Length, InterfaceIndex: number,
+		}, data)
+		if err != nil {
+			return 0, fmt.Errorf("make a packet block: %w", err)
+		}
+		r.packets[number]++
+	}
+	return r.flush()
+}
+
+// end writes what follows the packets: of live interfaces, their statistics.
+func (r *recording) end(c wire.Counters) error {
+	if r.err != nil {
+		return nil // told already
+	}
+	if r.ng == nil { // a file with packets of no interface
+		r.add(recordedInterface{})
+	}
+	if r.live {
+		for number := range r.packets {
+			r.addStatistics(number, c)
+		}
+	}
+	_, err := r.flush()
+	return err
+}
+
+// addStatistics adds those of an interface. What the program counts is of all
+// interfaces together: of several, each has what is known of it.
+func (r *recording) addStatistics(number int, c wire.Counters) {
+	now := time.Now()
+	statistics := pcapgo.NgInterfaceStatistics{
+		LastUpdate: now, StartTime: r.started, EndTime: now,
+		PacketsReceived: pcapgo.NgNoValue64, PacketsDropped: pcapgo.NgNoValue64,
+	}
+	alone := len(r.packets) == 1
+	if alone {
+		statistics.PacketsReceived = c.Seen
+	}
+	if alone || c.Lost == 0 {
+		statistics.PacketsDropped = c.Lost
+	}
+	r.ng.WriteInterfaceStats(number, statistics)
+	if alone {
+		r.addOption(optionAccepted, binary.LittleEndian.AppendUint64(nil, c.Matched()))
+	} else if c.Lost > 0 {
+		r.addOption(optionComment, fmt.Appendf(nil, "%d packets were dropped, on all interfaces together", c.Lost))
+	}
+	r.addOption(optionDelivered, binary.LittleEndian.AppendUint64(nil, r.packets[number]))
+}
+
+// flush writes all blocks. It returns how many packets among them are in the
+// file. Where a write fails, it leaves no part of a block behind, if it can.
+func (r *recording) flush() (packets int, err error) {
+	if r.ng == nil {
+		return 0, nil
+	}
+	r.ng.Flush() // into our own buffer
+	all := r.blocks.Bytes()
+	written, err := r.file.Write(all)
+	whole := 0
+	for block := range blocks(all[:written]) {
+		whole += len(block)
+		if blockType(block) == packetBlock {
+			packets++
+		}
+	}
+	r.blocks.Reset()
+	if err != nil {
+		r.err = err
+		if at, err := r.file.Seek(0, io.SeekCurrent); err == nil { // else a pipe
+			r.file.Truncate(at - int64(written-whole))
+		}
+	}
+	return packets, err
+}
+
+// Close closes the file, unless it is stdout. It may be called more than once.
+func (r *recording) Close() error {
+	if r == nil || !r.owned {
+		return nil
+	}
+	r.owned = false
+	return r.file.Close()
+}

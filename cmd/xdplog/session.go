@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/loader"
+)
+
+// eventSource is a [reader.Reader].
+type eventSource interface {
+	source
+	Finish()
+}
+
+// An attachment is a [loader.Attachment].
+type attachment interface {
+	Interface() string
+	Mode() loader.Mode
+	Fallback() error
+	TookOver() int
+	Lost() <-chan error
+	Close() error
+}
+
+// A session is a run from attached to detached.
+type session struct {
+	source      eventSource
+	attachments []attachment
+	format      format
+	limit       uint64        // events to print; 0: all
+	stats       time.Duration // between prints of the counters; 0: none
+	metrics     string        // where they are; "": nowhere
+	quiet       bool          // no start and end lines
+	ordered     bool          // events come in the order to print
+	record      *recording    // of packets; nil: none
+	unseen      bool          // nothing is written to stdout
+	environment
+}
+
+// errInterrupted is the end by a second signal.
+var errInterrupted = errors.New("interrupted while printing the rest")
+
+// run prints events until something ends the session; then it detaches first,
+// and prints what was captured by then.
+func (s *session) run(ctx context.Context) error {
+	lost, wait := s.watch()
+	var output io.Writer = s.stdout
+	if s.unseen {
+		output = io.Discard
+	}
+	closed, unwatch := watchClosed(output)
+	defer unwatch()
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, sorted: s.ordered, record: s.record}
+	pump.start()
+
+	cause := s.wait(ctx, pump, lost, closed)
+	detached := s.detach()
+	wait()
+	s.source.Finish()
+	drained := s.drain(pump)
+	if drained == nil && pump.panicked != "" {
+		panic(pump.panicked)
+	}
+	if errors.Is(cause, loader.ErrReplaced) && errors.Is(detached, loader.ErrReplaced) {
+		detached = nil // told by the cause
+	}
+	if isClosed(cause) || isClosed(pump.failure()) {
+		return detached // whoever was reading has seen enough
+	}
+	return oneOf(cause, s.conclude(pump, drained), detached)
+}
+
+// oneOf returns the errors that are not nil as one, on one line.
+func oneOf(errs ...error) error {
+	var all error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+// greet says what the program was attached to.
+func (s *session) greet() {
+	if s.quiet {
+		return
+	}
+	for _, a := range s.attachments {
+		if id := a.TookOver(); id != 0 {
+			fmt.Fprintf(s.stderr, "took %s over from a killed xdplog (program %d)\n", a.Interface(), id)
+		}
+		why := ""
+		if err := a.Fallback(); err != nil {
+			why = "; " + err.Error()
+		}
+		fmt.Fprintf(s.stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", a.Interface(), a.Mode(), why)
+	}
+	if s.metrics != "" {
+		fmt.Fprintf(s.stderr, "metrics on %s\n", s.metrics)
+	}
+}
+
+// renounce gives up the rights that have been needed until now. Where it can't,
+// the run is as good without.
+func (s *session) renounce() {
+	if s.environment.renounce == nil {
+		return
+	}
+	err := s.environment.renounce(func() error { _, err := s.source.Counters(); return err })
+	if err != nil && !s.quiet {
+		fmt.Fprintf(s.stderr, "goes on with all its rights: %v\n", err)
+	}
+}
+
+// watch returns a channel of what the attachments lose, and a function that
+// waits for its goroutines, once the attachments are closed.
+func (s *session) watch() (lost <-chan error, wait func()) {
+	all := make(chan error, len(s.attachments))
+	var group sync.WaitGroup
+	for _, a := range s.attachments {
+		group.Go(func() {
+			if err, ok := <-a.Lost(); ok {
+				all <- err
+			}
+		})
+	}
+	return all, group.Wait
+}
+
+// wait returns when the session is to end: with the error if an interface is
+// lost or nobody reads stdout any more, else with nil.
+func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) error {
+	var tick <-chan time.Time
+	stats := newStats(s.format, s.environment, time.Now())
+	defer stats.clear()
+	if s.stats > 0 {
+		ticker := time.NewTicker(s.stats)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case <-s.signals:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-p.enough:
+			return nil
+		case err := <-lost:
+			return err
+		case err := <-closed:
+			return err
+		case <-tick:
+			counters, err := s.source.Counters()
+			if err != nil {
+				return err
+			}
+			stats.print(counters, time.Now())
+		}
+	}
+}
+
+func (s *session) detach() error {
+	errs := make([]error, len(s.attachments))
+	for i, a := range s.attachments {
+		errs[i] = a.Close()
+	}
+	return oneOf(errs...)
+}
+
+// echo is how long another signal counts as the first: a terminal and timeout(1)
+// may both send one Ctrl-C. Draining seldom takes longer.
+const echo = 200 * time.Millisecond
+
+// drain waits until the pump has delivered everything. It gives up at another
+// signal, and when a write takes longer than there is patience for.
+func (s *session) drain(p *pump) error {
+	look := time.NewTicker(patience)
+	defer look.Stop()
+	var signals <-chan os.Signal
+	other := time.After(echo)
+	steps := p.steps.Load()
+	for {
+		select {
+		case <-p.done:
+			return nil
+		case <-other:
+			signals = s.signals
+		case <-signals:
+			return errInterrupted
+		case <-look.C:
+			now := p.steps.Load()
+			if now == steps && now%2 == 1 {
+				return errStuck
+			}
+			steps = now
+		}
+	}
+}
+
+// conclude prints the closing lines. It returns an error if events were
+// captured that were neither printed nor meant to be left out.
+func (s *session) conclude(p *pump, drained error) error {
+	counters, err := s.source.Counters()
+	if err != nil {
+		return err
+	}
+	missing := counters.Captured - min(counters.Captured, p.written.Load())
+	switch {
+	case drained != nil:
+		err = fmt.Errorf("%w: %d captured events not written", drained, missing)
+	case p.failure() != nil:
+		err = fmt.Errorf("%w: %d captured events not written", p.failure(), missing)
+	case p.err != nil:
+		err = p.err
+	case p.delivered < counters.Captured:
+		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
+	case missing > 0 && !s.quiet: // it took a moment to detach
+		fmt.Fprintf(s.stderr, "stopped after %d; %d more were captured meanwhile\n", s.limit, missing)
+	}
+	if !s.quiet {
+		s.print(counters)
+	}
+	return err
+}
+
+// print prints counters on stderr. That they can't be, nobody can be told.
+func (s *session) print(c wire.Counters) {
+	s.stderr.Write(s.format.appendCounters(nil, c, time.Now()))
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// fakeSource gives the events that are sent to it.
+type fakeSource struct {
+	events   chan reader.Event
+	finish   sync.Once
+	finished chan struct{}
+	captured uint64
+	err      error // of Read, in place of events
+}
+
+func newFakeSource(n int) *fakeSource {
+	s := &fakeSource{events: make(chan reader.Event, 10000), finished: make(chan struct{})}
+	s.capture(n)
+	return s
+}
+
+// capture has n events wait to be read.
+func (s *fakeSource) capture(n int) {
+	for range n {
+		s.events <- usual()
+		s.captured++
+	}
+}
+
+func (s *fakeSource) ReadPackets(packets []reader.Packet) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	select {
+	case packets[0].Event = <-s.events:
+	case <-s.finished:
+		select {
+		case packets[0].Event = <-s.events:
+		default:
+			return 0, io.EOF
+		}
+	}
+	n := 1
+	for ; n < len(packets) && len(s.events) > 0; n++ {
+		packets[n].Event = <-s.events
+	}
+	return n, nil
+}
+
+func (s *fakeSource) Finish() { s.finish.Do(func() { close(s.finished) }) }
+func (s *fakeSource) Counters() (wire.Counters, error) {
+	return wire.Counters{Seen: s.captured, Captured: s.captured}, nil
+}
+
+// fakeAttachment is one to eth0.
+type fakeAttachment struct {
+	lost     chan error
+	fallback error
+	tookOver int
+	closeErr error
+	close    sync.Once
+	detached chan struct{} // closed when it is off
+}
+
+func newFakeAttachment() *fakeAttachment {
+	return &fakeAttachment{lost: make(chan error, 1), detached: make(chan struct{})}
+}
+
+func (*fakeAttachment) Interface() string    { return "eth0" }
+func (*fakeAttachment) Mode() loader.Mode    { return loader.Generic }
+func (a *fakeAttachment) Fallback() error    { return a.fallback }
+func (a *fakeAttachment) TookOver() int      { return a.tookOver }
+func (a *fakeAttachment) Lost() <-chan error { return a.lost }
+func (a *fakeAttachment) Close() error {
+	a.close.Do(func() { close(a.detached); close(a.lost) })
+	return a.closeErr
+}
+
+// A fixture is a session over fakes.
+type fixture struct {
+	session
+	source     *fakeSource
+	attachment *fakeAttachment
+	signals    chan os.Signal
+	out, errs  bytes.Buffer
+}
+
+func newFixture(captured int) *fixture {
+	f := &fixture{source: newFakeSource(captured), attachment: newFakeAttachment(), signals: make(chan os.Signal, 4)}
+	f.session = session{
+		source: f.source, attachments: []attachment{f.attachment},
+		format:      newText(testInterfaces, time.UTC),
+		environment: environment{stdout: &f.out, stderr: &f.errs, signals: f.signals},
+	}
+	return f
+}
+
+// lines is the number of whole lines that were printed.
+func (f *fixture) lines() int { return strings.Count(f.out.String(), "\n") }
+
+func closing(n int) string {
+	return string(closingLines{}.appendCounters(nil, wire.Counters{Captured: uint64(n)}, testTime))
+}
+
+// check expects the outcome of a run that has detached.
+func (f *fixture) check(t *testing.T, err error, lines int, wantErr, stderr string) {
+	t.Helper()
+	select {
+	case <-f.attachment.detached:
+	default:
+		t.Error("still attached")
+	}
+	if got := fmt.Sprint(err); got != wantErr {
+		t.Errorf("error %q, want %q", got, wantErr)
+	}
+	if f.lines() != lines {
+		t.Errorf("%d lines, want %d", f.lines(), lines)
+	}
+	if f.errs.String() != stderr {
+		t.Errorf("stderr %q, want %q", f.errs.String(), stderr)
+	}
+}
+
+func TestSignalDrains(t *testing.T) {
+	f := newFixture(5000)
+	f.signals <- syscall.SIGTERM
+	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
+}
+
+// Two of the same, as timeout(1) and a terminal send, are one.
+func TestSignalTwiceAtOnceDrains(t *testing.T) {
+	f := newFixture(5000)
+	f.signals <- os.Interrupt
+	f.signals <- os.Interrupt
+	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
+}
+
+func TestDurationDrains(t *testing.T) {
+	f := newFixture(10)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	f.check(t, f.run(ctx), 10, "<nil>", closing(10))
+}
+
+func TestLimitIsExact(t *testing.T) {
+	for _, limit := range []uint64{1, 255, 256, 257, 999} {
+		f := newFixture(1000)
+		f.limit = limit
+		f.check(t, f.run(context.Background()), int(limit), "<nil>",
+			fmt.Sprintf("stopped after %d; %d more were captured meanwhile\n", limit, 1000-limit)+closing(1000))
+	}
+	f := newFixture(1000)
+	f.limit = 1000
+	f.check(t, f.run(context.Background()), 1000, "<nil>", closing(1000))
+}
+
+func TestQuiet(t *testing.T) {
+	f := newFixture(1000)
+	f.limit, f.quiet = 7, true
+	f.greet()
+	f.check(t, f.run(context.Background()), 7, "<nil>", "")
+}
+
+func TestGreeting(t *testing.T) {
+	f := newFixture(0)
+	f.attachment.fallback = errors.New("native XDP refused by driver: no room")
+	f.attachment.tookOver = 42
+	f.greet()
+	want := "took eth0 over from a killed xdplog (program 42)\n" +
+		"listening on eth0 (generic XDP; native XDP refused by driver: no room), received packets only; Ctrl-C ends\n"
+	if f.errs.String() != want {
+		t.Errorf("got %q, want %q", f.errs.String(), want)
+	}
+}
+
+func TestStats(t *testing.T) {
+	f := newFixture(3)
+	f.stats, f.quiet, f.format = time.Millisecond, true, newJSON(testInterfaces)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := f.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(f.errs.String(), `"stats":{"seen":3,"matched":3,"sampled_out":0,"captured":3,"lost":0},"rates":{"seen":`); n < 2 {
+		t.Errorf("%d stats lines: %q", n, f.errs.String())
+	}
+}
+
+func TestInterfaceLost(t *testing.T) {
+	f := newFixture(3)
+	f.attachment.lost <- errors.New("interface eth0 is gone (deleted)")
+	f.check(t, f.run(context.Background()), 3, "interface eth0 is gone (deleted)", closing(3))
+}
+
+func TestProgramReplacedIsToldOnce(t *testing.T) {
+	f := newFixture(0)
+	f.attachment.lost <- fmt.Errorf("the program was %w by another", loader.ErrReplaced)
+	f.attachment.closeErr = loader.ErrReplaced
+	f.check(t, f.run(context.Background()), 0, "the program was "+loader.ErrReplaced.Error()+" by another", closing(0))
+}
+
+func TestReadFails(t *testing.T) {
+	f := newFixture(0)
+	f.source.err = errors.New("read events: no such luck")
+	f.check(t, f.run(context.Background()), 0, "read events: no such luck", closing(0))
+}
+
+func TestDetachFails(t *testing.T) {
+	f := newFixture(1)
+	f.attachment.closeErr = errors.New("take program off: not today")
+	f.signals <- os.Interrupt
+	f.check(t, f.run(context.Background()), 1, "take program off: not today", closing(1))
+}
+
+func TestUndeliveredEventsAreTold(t *testing.T) {
+	f := newFixture(3)
+	f.source.captured += 2
+	f.signals <- os.Interrupt
+	f.check(t, f.run(context.Background()), 3, "2 captured events were not delivered", closing(5))
+}
+
+// A panic where events are printed leaves no program behind.
+func TestPanicDetaches(t *testing.T) {
+	f := newFixture(1)
+	f.format = nil
+	defer func() {
+		if recover() == nil {
+			t.Error("the panic got lost")
+		}
+		<-f.attachment.detached
+	}()
+	f.run(context.Background())
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/spf13/pflag"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// A style says how -o text looks.
+type style struct {
+	color string // one of colorModes; "": the first
+	times string // one of timeFormats; "": the first
+}
+
+// colorModes are the values of --color, the default first.
+var colorModes = [...]string{"auto", "always", "never"}
+
+// check refuses what means nothing to an output.
+func (s style) check(output string, given *pflag.FlagSet) error {
+	if output == "text" || output == "" {
+		return nil
+	}
+	if given.Changed("time-format") {
+		return usage("--time-format is for -o text: -o %s has a form of its own", output)
+	}
+	if s.color == "always" {
+		return usage("--color always is for -o text: -o %s has no colors", output)
+	}
+	return nil
+}
+
+// apply returns a format in the style, if it has any, for an output.
+func (s style) apply(f format, to io.Writer) format {
+	plain, ok := f.(*text)
+	if !ok {
+		return f
+	}
+	plain.stamp = newStamp(s.times, plain.stamp.clock.location)
+	align := isTerminal(to)
+	color := s.color == "always" || s.color != "never" && align && wantsColor(os.Getenv)
+	if !align && !color {
+		return plain
+	}
+	given := plain.interfaces
+	plain.interfaces = nil
+	for _, i := range given {
+		plain.addInterface(i) // a name must not command the terminal
+	}
+	return &terminalText{text: plain, align: align, color: color, widths: firstWidths}
+}
+
+// wantsColor is what no-color.org and terminfo's users agree on.
+func wantsColor(env func(string) string) bool {
+	return env("NO_COLOR") == "" && env("TERM") != "dumb"
+}
+
+// terminalText is text for the eye: the same words in the same order, in
+// colors, and with spaces that make columns of them.
+type terminalText struct {
+	*text
+	color, align bool
+	widths       [5]int // of the columns, as wide as they have been so far
+}
+
+// Columns that are padded, and how wide a word makes them at most: longer ones
+// stick out.
+const (
+	nameColumn = iota
+	protocolColumn
+	sourceColumn
+	destinationColumn
+	flagsColumn
+)
+
+var maxWidths = [...]int{15, 9, 28, 28, 7}
+
+// firstWidths have room for any IPv4 address and port.
+var firstWidths = [...]int{sourceColumn: 21, destinationColumn: 21, flagsColumn: 0}
+
+// A paint is a "select graphic rendition" sequence of ECMA-48.
+type paint string
+
+const (
+	plainPaint paint = "\x1b[0m"
+	boldPaint  paint = "\x1b[1m"
+	dimPaint   paint = "\x1b[2m"
+	redPaint   paint = "\x1b[31m"
+	greenPaint paint = "\x1b[32m"
+	amberPaint paint = "\x1b[33m"
+	violet     paint = "\x1b[35m"
+	cyanPaint  paint = "\x1b[36m"
+)
+
+func (f *terminalText) appendEvent(b []byte, e *reader.Event) []byte {
+	b = f.begin(b, dimPaint)
+	b = f.end(f.stamp.append(b, e.Time))
+	if name := f.interfaces.of(e.Interface); name != "" {
+		start := len(b)
+		b = append(b, name...)
+		b = append(f.pad(b, start, nameColumn), ' ')
+	}
+	if e.IPVersion == 0 {
+		b = f.begin(b, violet)
+		b = f.end(appendEtherType(b, e.EtherType))
+	} else {
+		b = f.appendIP(b, e)
+	}
+	b = append(b, " len "...)
+	b = strconv.AppendUint(b, uint64(e.Length), 10)
+	if e.VLANs > 0 || e.Fragment || e.Truncated {
+		b = f.begin(b, amberPaint)
+		b = f.end(appendRemarks(b, e))
+	}
+	return append(b, '\n')
+}
+
+func (f *terminalText) appendIP(b []byte, e *reader.Event) []byte {
+	b = f.begin(b, protocolPaint(e.Protocol))
+	start := len(b)
+	b = append(b, f.protocols[e.Protocol]...)
+	b = f.end(f.pad(b, start, protocolColumn))
+	b = append(b, ' ')
+
+	b = f.begin(b, boldPaint)
+	start = len(b)
+	b = appendEndpoint(b, e.Source, e.HasPorts)
+	b = f.end(f.pad(b, start, sourceColumn))
+	b = append(b, " > "...)
+	start = len(b)
+	b = appendEndpoint(b, e.Destination, e.HasPorts)
+	b = f.pad(b, start, destinationColumn)
+
+	const reset = 1 << 2 // RST
+	if e.HasTCPFlags && e.TCPFlags&reset != 0 {
+		b = f.begin(b, redPaint)
+	}
+	start = len(b)
+	if e.HasTCPFlags {
+		b = appendTCPFlags(b, e.TCPFlags)
+	}
+	b = f.pad(b, start, flagsColumn)
+	if e.HasTCPFlags && e.TCPFlags&reset != 0 {
+		b = f.end(b)
+	}
+	b = append(b, " ttl "...)
+	return strconv.AppendUint(b, uint64(e.TTL), 10)
+}
+
+func protocolPaint(number uint8) paint {
+	switch number {
+	case 6:
+		return cyanPaint
+	case 17:
+		return greenPaint
+	case 1, 58:
+		return amberPaint
+	}
+	return violet
+}
+
+func (f *terminalText) begin(b []byte, p paint) []byte {
+	if f.color {
+		b = append(b, p...)
+	}
+	return b
+}
+
+func (f *terminalText) end(b []byte) []byte { return f.begin(b, plainPaint) }
+
+// pad adds spaces to the word that begins at start, so that the column lines
+// up with the lines before. Words here are ASCII, but for an interface's name.
+func (f *terminalText) pad(b []byte, start, column int) []byte {
+	if !f.align {
+		return b
+	}
+	width := len(b) - start
+	f.widths[column] = max(f.widths[column], min(width, maxWidths[column]))
+	const spaces = "                            "
+	return append(b, spaces[:max(0, f.widths[column]-width)]...)
+}

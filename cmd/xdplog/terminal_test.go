@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdplog/xdplog/reader"
+)
+
+var escapes = regexp.MustCompile("\x1b\\[[0-9]*m")
+
+// TestTerminalWords has the same words as in a pipe, for all kinds of events.
+func TestTerminalWords(t *testing.T) {
+	for _, f := range []*terminalText{{color: true, align: true}, {color: true}, {align: true}} {
+		f.text = newText(testInterfaces, time.UTC)
+		plain := newText(testInterfaces, time.UTC)
+		for _, c := range formatCases {
+			line := escapes.ReplaceAllString(string(f.appendEvent(nil, &c.event)), "")
+			want := string(plain.appendEvent(nil, &c.event))
+			if !f.align && line != want {
+				t.Errorf("%s: %q, want %q", c.name, line, want)
+			}
+			if got := strings.Join(strings.Fields(line), " ") + "\n"; got != strings.Join(strings.Fields(want), " ")+"\n" {
+				t.Errorf("%s: %q, want %q", c.name, got, want)
+			}
+			if strings.Count(line, "\n") != 1 || !strings.HasSuffix(line, "\n") {
+				t.Errorf("%s: not one line: %q", c.name, line)
+			}
+		}
+	}
+}
+
+func TestColumnsLineUp(t *testing.T) {
+	f := &terminalText{text: newText(testInterfaces, time.UTC), align: true}
+	events := []reader.Event{usual(), usual(udp), usual(ipv6), usual(protocol(1)), usual()}
+	var lines []string
+	for range 2 { // the widths are known the second time
+		lines = nil
+		for i := range events {
+			lines = append(lines, string(f.appendEvent(nil, &events[i])))
+		}
+	}
+	for _, word := range []string{" > ", " ttl ", " len "} {
+		for _, line := range lines {
+			if at, want := strings.Index(line, word), strings.Index(lines[0], word); at != want {
+				t.Errorf("%q begins at %d and %d in\n%s", word, at, want, strings.Join(lines, ""))
+			}
+		}
+	}
+}
+
+func TestColors(t *testing.T) {
+	f := &terminalText{text: newText(testInterfaces, time.UTC), color: true}
+	e := usual(func(e *reader.Event) { e.TCPFlags = 0x14 })
+	want := "\x1b[2m08:57:41.123456 \x1b[0meth0 \x1b[36mtcp\x1b[0m \x1b[1m60.235.240.157:443\x1b[0m > 10.0.0.2:51324" +
+		"\x1b[31m [R.]\x1b[0m ttl 57 len 60\n"
+	if got := string(f.appendEvent(nil, &e)); got != want {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}
+
+func TestStyle(t *testing.T) {
+	for _, color := range []string{"", "auto", "never"} {
+		f := style{color: color}.apply(newText(nil, time.UTC), new(bytes.Buffer))
+		if _, ok := f.(*text); !ok {
+			t.Errorf("--color %s in a pipe: %T", color, f)
+		}
+	}
+	always, ok := style{color: "always"}.apply(newText(nil, time.UTC), new(bytes.Buffer)).(*terminalText)
+	if !ok || !always.color || always.align {
+		t.Errorf("--color always in a pipe: %+v", always)
+	}
+	terminal := openTerminal(t)
+	evil := style{}.apply(newText([]namedInterface{{2, "\x1b[2Jx"}}, time.UTC), terminal)
+	if e := usual(); !strings.Contains(string(evil.appendEvent(nil, &e)), "_[2Jx") {
+		t.Error("an interface's name commands the terminal")
+	}
+	for color, want := range map[string]bool{"": true, "auto": true, "always": true, "never": false} {
+		t.Setenv("NO_COLOR", "")
+		t.Setenv("TERM", "xterm")
+		f, ok := style{color: color}.apply(newText(nil, time.UTC), terminal).(*terminalText)
+		if !ok || f.color != want || !f.align {
+			t.Errorf("--color %s on a terminal: %+v", color, f)
+		}
+		t.Setenv("NO_COLOR", "1")
+		f, ok = style{color: color}.apply(newText(nil, time.UTC), terminal).(*terminalText)
+		if !ok || f.color != (color == "always") || !f.align {
+			t.Errorf("--color %s on a terminal with NO_COLOR: %+v", color, f)
+		}
+	}
+	if f := (style{color: "always"}).apply(newJSON(nil), terminal); f == nil {
+		t.Error("no format")
+	} else if _, ok := f.(*jsonLines); !ok {
+		t.Errorf("JSON became %T", f)
+	}
+}
+
+// openTerminal opens a pseudoterminal's end that programs see.
+func openTerminal(t *testing.T) *os.File {
+	t.Helper()
+	terminal, _ := pseudoterminal(t)
+	return terminal
+}
+
+func TestTimeFormats(t *testing.T) {
+	times := []time.Duration{0, 1500 * time.Microsecond, time.Second, 999 * time.Millisecond, 26*time.Hour + 59*time.Second}
+	for format, want := range map[string]string{
+		"":        "08:57:41.123456 |08:57:41.124956 |08:57:42.123456 |08:57:42.122456 |10:58:40.123456 |",
+		"time":    "08:57:41.123456 |08:57:41.124956 |08:57:42.123456 |08:57:42.122456 |10:58:40.123456 |",
+		"none":    "|||||",
+		"epoch":   "1674637061.123456 |1674637061.124956 |1674637062.123456 |1674637062.122456 |1674730720.123456 |",
+		"delta":   "00:00:00.000000 |00:00:00.001500 |00:00:00.998500 |-00:00:00.001000 |26:00:58.001000 |",
+		"date":    "2023-01-25 08:57:41.123456 |2023-01-25 08:57:41.124956 |2023-01-25 08:57:42.123456 |2023-01-25 08:57:42.122456 |2023-01-26 10:58:40.123456 |",
+		"elapsed": "00:00:00.000000 |00:00:00.001500 |00:00:01.000000 |00:00:00.999000 |26:00:59.000000 |",
+	} {
+		s := newStamp(format, time.UTC)
+		var b []byte
+		for _, after := range times {
+			b = append(s.append(b, testTime.Add(after)), '|')
+		}
+		if string(b) != want {
+			t.Errorf("%q:\n%s, want\n%s", format, b, want)
+		}
+	}
+	if got := string(appendInterval(nil, 1234*time.Hour)); got != "1234:00:00.000000" {
+		t.Errorf("a long interval is %q", got)
+	}
+}
+
+func TestTerminalDoesNotAllocate(t *testing.T) {
+	for _, times := range timeFormats {
+		f := &terminalText{text: newText(testInterfaces, time.UTC), color: true, align: true}
+		f.stamp = newStamp(times, time.UTC)
+		e := usual()
+		line := make([]byte, 0, 1024)
+		line = f.appendEvent(line, &e)
+		if n := testing.AllocsPerRun(100, func() { line = f.appendEvent(line[:0], &e) }); n != 0 {
+			t.Errorf("%s: %v allocations", times, n)
+		}
+	}
+}
+
+func BenchmarkTerminal(b *testing.B) {
+	f := &terminalText{text: newText(testInterfaces, time.UTC), color: true, align: true}
+	e := usual()
+	line := f.appendEvent(nil, &e)
+	for b.Loop() {
+		e.Time = e.Time.Add(1000)
+		line = f.appendEvent(line[:0], &e)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}

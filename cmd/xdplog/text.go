@@ -1,0 +1,119 @@
+package main
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/xdplog/xdplog/reader"
+)
+
+// text writes one packet a line, in the spirit of tcpdump:
+//
+//	08:57:41.123456 eth0 tcp 60.235.240.157:443 > 10.0.0.2:51324 [S.] ttl 57 len 60
+//
+// Times are local, or in another of the [timeFormats]. What is unusual about a packet stands at the end of its
+// line: "vlan 10,20", "frag" (a later fragment), "cut" (the frame ends before
+// what its headers announce).
+type text struct {
+	closingLines
+	interfaces interfaceNames
+	stamp      stamp
+	protocols  [256]string
+}
+
+func newText(interfaces []namedInterface, location *time.Location) *text {
+	f := &text{
+		interfaces: interfaces,
+		stamp:      newStamp("time", location),
+	}
+	for i := range f.protocols {
+		// Words are parted by spaces; two keywords have one inside.
+		f.protocols[i] = strings.ReplaceAll(strings.ToLower(protocolName(uint8(i))), " ", "-")
+	}
+	return f
+}
+
+func (f *text) appendEvent(b []byte, e *reader.Event) []byte {
+	b = f.stamp.append(b, e.Time)
+	if name := f.interfaces.of(e.Interface); name != "" {
+		b = append(b, name...)
+		b = append(b, ' ')
+	}
+	if e.IPVersion == 0 {
+		b = appendEtherType(b, e.EtherType)
+	} else {
+		b = f.appendIP(b, e)
+	}
+	b = append(b, " len "...)
+	b = strconv.AppendUint(b, uint64(e.Length), 10)
+	return append(appendRemarks(b, e), '\n')
+}
+
+// addInterface implements [format]. The name is a file's, which may have put
+// anything there: it stays one word.
+func (f *text) addInterface(i namedInterface) {
+	i.name = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return '_'
+		}
+		return r
+	}, i.name)
+	f.interfaces = append(f.interfaces, i)
+}
+
+func (f *text) appendIP(b []byte, e *reader.Event) []byte {
+	b = append(b, f.protocols[e.Protocol]...)
+	b = append(b, ' ')
+	b = appendEndpoint(b, e.Source, e.HasPorts)
+	b = append(b, " > "...)
+	b = appendEndpoint(b, e.Destination, e.HasPorts)
+	if e.HasTCPFlags {
+		b = appendTCPFlags(b, e.TCPFlags)
+	}
+	b = append(b, " ttl "...)
+	return strconv.AppendUint(b, uint64(e.TTL), 10)
+}
+
+func appendEndpoint(b []byte, at netip.AddrPort, hasPort bool) []byte {
+	if hasPort {
+		return at.AppendTo(b)
+	}
+	return at.Addr().AppendTo(b)
+}
+
+// appendTCPFlags appends the flags by tcpdump's letters, in its order.
+func appendTCPFlags(b []byte, flags uint8) []byte {
+	const letters = "FSRP.UEW" // from the lowest bit up; "." is ACK
+	if flags == 0 {
+		return append(b, " [none]"...)
+	}
+	b = append(b, " ["...)
+	for i := range len(letters) {
+		if flags&(1<<i) != 0 {
+			b = append(b, letters[i])
+		}
+	}
+	return append(b, ']')
+}
+
+func appendRemarks(b []byte, e *reader.Event) []byte {
+	for i := range e.VLANs {
+		if i == 0 {
+			b = append(b, " vlan "...)
+		} else {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(e.VLAN[i]), 10)
+	}
+	if e.Fragment {
+		b = append(b, " frag"...)
+	}
+	if e.Truncated {
+		b = append(b, " cut"...)
+	}
+	return b
+}

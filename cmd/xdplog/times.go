@@ -1,0 +1,90 @@
+package main
+
+import (
+	"strconv"
+	"time"
+)
+
+// timeFormats are the values of --time-format, the default first: tcpdump's
+// default, -t, -tt, -ttt, -tttt and -ttttt.
+var timeFormats = [...]string{"time", "none", "epoch", "delta", "date", "elapsed"}
+
+// A stamp appends the time of an event in one of the timeFormats. It has a
+// state: delta and elapsed are about the events before.
+type stamp struct {
+	clock clock
+	kind  timeKind
+	since time.Time // what delta and elapsed count from; zero before the first event
+}
+
+type timeKind uint8
+
+const (
+	wallTime timeKind = iota // time, date
+	noTime
+	epochTime
+	deltaTime
+	elapsedTime
+)
+
+func newStamp(format string, location *time.Location) stamp {
+	s := stamp{clock: clock{layout: "15:04:05.", location: location}}
+	switch format {
+	case "date":
+		s.clock.layout = "2006-01-02 15:04:05."
+	case "none":
+		s.kind = noTime
+	case "epoch":
+		s.kind = epochTime
+	case "delta":
+		s.kind = deltaTime
+	case "elapsed":
+		s.kind = elapsedTime
+	}
+	return s
+}
+
+// append appends the time and a space, or nothing.
+func (s *stamp) append(b []byte, t time.Time) []byte {
+	switch s.kind {
+	case noTime:
+		return b
+	case epochTime:
+		b = strconv.AppendInt(b, t.Unix(), 10)
+		b = append(b, '.')
+		b = appendDigits(b, t.Nanosecond()/1000, 6)
+	case deltaTime, elapsedTime:
+		if s.since.IsZero() {
+			s.since = t
+		}
+		b = appendInterval(b, t.Sub(s.since))
+		if s.kind == deltaTime {
+			s.since = t
+		}
+	default:
+		b = s.clock.appendSecond(b, t)
+		b = appendDigits(b, t.Nanosecond()/1000, 6)
+	}
+	return append(b, ' ')
+}
+
+// appendInterval appends an interval as hours, minutes and seconds. It is
+// negative where events of two CPUs come out of order.
+func appendInterval(b []byte, d time.Duration) []byte {
+	if d < 0 {
+		b = append(b, '-')
+		d = -d
+	}
+	hours := int(d / time.Hour)
+	if hours > 99 {
+		b = strconv.AppendInt(b, int64(hours), 10)
+	} else {
+		b = appendDigits(b, hours, 2)
+	}
+	b = append(b, ':')
+	b = appendDigits(b, int(d/time.Minute)%60, 2)
+	b = append(b, ':')
+	b = appendDigits(b, int(d/time.Second)%60, 2)
+	b = append(b, '.')
+	return appendDigits(b, int(d/time.Microsecond)%1e6, 6)
+}

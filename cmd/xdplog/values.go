@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
+)
+
+// A value is that of a flag. The errors of parse say what is allowed: the
+// flag's name and what was given are put before them.
+type value[T any] struct {
+	target *T
+	parse  func(string) (T, error)
+	kind   string // what the help calls it
+}
+
+func (v value[T]) Set(s string) error {
+	parsed, err := v.parse(s)
+	if err == nil {
+		*v.target = parsed
+	}
+	return err
+}
+
+func (v value[T]) Type() string   { return v.kind }
+func (v value[T]) String() string { return "" } // the help names the defaults
+
+// single is the value of -i where it names one interface.
+func single(name *string) pflag.Value {
+	return value[string]{name, func(s string) (string, error) {
+		if *name != "" {
+			return "", errors.New("must be given once")
+		}
+		return s, checkInterface(s)
+	}, "NAME"}
+}
+
+// list is the value of -i where it may be repeated.
+func list(names *[]string) pflag.Value {
+	return value[[]string]{names, func(s string) ([]string, error) {
+		if slices.Contains(*names, s) {
+			return nil, errors.New("must be given once per interface")
+		}
+		return append(*names, s), checkInterface(s)
+	}, "NAME"}
+}
+
+func checkInterface(s string) error {
+	if s == "" {
+		return errors.New("must be the name of an interface")
+	}
+	return nil
+}
+
+func parseOutput(s string) (string, error) {
+	_, err := newFormat(s, nil)
+	return s, err
+}
+
+func parseMode(s string) (loader.Mode, error) {
+	return parseName(s, loader.ParseMode, loader.Auto, loader.Offload)
+}
+
+func parseTransport(s string) (asm.Transport, error) {
+	return parseName(s, asm.ParseTransport, asm.Perf, asm.Mmap)
+}
+
+func parseClock(s string) (asm.Clock, error) {
+	return parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)
+}
+
+// named is a kind of value of which there are a few, numbered and with names.
+type named interface {
+	~uint8
+	fmt.Stringer
+}
+
+// names are those of the values from first to last.
+func names[T named](first, last T) []string {
+	var all []string
+	for v := first; v <= last; v++ {
+		all = append(all, v.String())
+	}
+	return all
+}
+
+func parseName[T named](s string, parse func(string) (T, error), first, last T) (T, error) {
+	v, err := parse(s)
+	if err != nil {
+		return v, fmt.Errorf("must be one of %s", strings.Join(names(first, last), ", "))
+	}
+	return v, nil
+}
+
+func parseFile(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("must be the name of a capture file, or - for standard input")
+	}
+	return s, nil
+}
+
+func parseWrite(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("must be the name of a file to write, or - for standard output")
+	}
+	return s, nil
+}
+
+// maxSnaplen is what tcpdump calls no limit.
+const maxSnaplen = 262144
+
+// parseSnapLen reads a number of bytes, 0 for no limit.
+func parseSnapLen(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	switch {
+	case err != nil || n > maxSnaplen:
+		return 0, fmt.Errorf("must be a number of bytes up to %d, or 0, which is as much", maxSnaplen)
+	case n == 0:
+		return maxSnaplen, nil
+	}
+	return int(n), nil
+}
+
+// maxSample is the largest that [asm.Sampling] takes.
+const maxSample = 1 << 31
+
+func parseSample(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n == 0 || n > maxSample {
+		return 0, fmt.Errorf("must be a whole number from 1 to %d", maxSample)
+	}
+	return uint32(n), nil
+}
+
+func parseNamespace(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("must be a name under /run/netns, a path or a process id")
+	}
+	return s, nil
+}
+
+func parseCount(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 {
+		return 0, errors.New("must be a whole number, 1 or more")
+	}
+	return n, nil
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Millisecond {
+		return 0, errors.New("must be a time of 1ms or more, with its unit: 500ms, 10s, 5m, 1h30m")
+	}
+	return d, nil
+}
+
+// Bounds of --buffer. The smallest is a memory page of most machines; the
+// largest is already more than the kernel is likely to give to each CPU.
+const (
+	minBuffer = 4 << 10
+	maxBuffer = 1 << 30
+)
+
+// parseSize reads a number of bytes: plain, or in units of 1024 with a suffix
+// such as k, K, KiB, M, MiB, G or GiB.
+func parseSize(s string) (int, error) {
+	digits := strings.TrimRight(s, "kKmMgGiIbB")
+	shift, known := map[string]int{
+		"": 0, "b": 0, "k": 10, "kib": 10, "m": 20, "mib": 20, "g": 30, "gib": 30,
+	}[strings.ToLower(s[len(digits):])]
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || !known {
+		if errors.Is(err, strconv.ErrRange) {
+			n, shift = math.MaxUint32, 0
+		} else {
+			return 0, errors.New("must be a number of bytes: 1048576, 512KiB, 4MiB")
+		}
+	}
+	if n <<= shift; n < minBuffer || n > maxBuffer {
+		return 0, errors.New("must be between 4KiB and 1GiB")
+	}
+	return int(n), nil
+}

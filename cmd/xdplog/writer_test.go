@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// failAfter takes so many bytes, and then fails.
+type failAfter struct {
+	left int
+	err  error
+}
+
+func (w *failAfter) Write(b []byte) (int, error) {
+	n := min(w.left, len(b))
+	w.left -= n
+	if n < len(b) {
+		return n, w.err
+	}
+	return n, nil
+}
+
+// blocked takes nothing until it is opened.
+type blocked chan struct{}
+
+func (w blocked) Write(b []byte) (int, error) {
+	<-w
+	return len(b), nil
+}
+
+func TestWriteFails(t *testing.T) {
+	f := newFixture(1000)
+	event := usual()
+	tenAndAHalf := len(f.format.appendEvent(nil, &event)) * 21 / 2
+	f.stdout = &failAfter{tenAndAHalf, fmt.Errorf("write: %w", syscall.ENOSPC)}
+	f.check(t, f.run(context.Background()), 0, "write: no space left on device: 990 captured events not written", closing(1000))
+}
+
+func TestClosedPipeEndsQuietly(t *testing.T) {
+	f := newFixture(1000)
+	f.stdout = &failAfter{80, fmt.Errorf("write: %w", syscall.EPIPE)}
+	f.check(t, f.run(context.Background()), 0, "<nil>", "")
+}
+
+// Also one where nothing is written.
+func TestClosedPipeEndsAtOnce(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	f := newFixture(0)
+	f.stdout = write
+	time.AfterFunc(10*time.Millisecond, func() { read.Close() })
+	f.check(t, f.run(context.Background()), 0, "<nil>", "")
+}
+
+func TestEventsComePromptly(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	f := newFixture(0)
+	f.stdout = write
+	done := make(chan error)
+	go func() { done <- f.run(context.Background()) }()
+	lines := bufio.NewReader(read)
+	for range 3 {
+		f.source.capture(1)
+		if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, " tcp ") {
+			t.Errorf("line %q, %v", line, err)
+		}
+	}
+	f.signals <- os.Interrupt
+	f.check(t, <-done, 0, "<nil>", closing(3))
+}
+
+func TestBlockedStdoutDoesNotHoldTheProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(1000)
+		stdout := make(blocked)
+		defer close(stdout)
+		f.stdout = stdout
+		start := time.Now()
+		time.AfterFunc(time.Hour, func() { f.signals <- syscall.SIGTERM })
+		f.check(t, f.run(context.Background()), 0, "output is blocked: 1000 captured events not written", closing(1000))
+		if took := time.Since(start) - time.Hour; took > 2*patience {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestSecondSignalEndsDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(1000)
+		stdout := make(blocked)
+		defer close(stdout)
+		f.stdout = stdout
+		f.signals <- os.Interrupt
+		time.AfterFunc(300*time.Millisecond, func() { f.signals <- os.Interrupt })
+		start := time.Now()
+		f.check(t, f.run(context.Background()), 0, "interrupted while printing the rest: 1000 captured events not written", closing(1000))
+		if took := time.Since(start); took != 300*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestPatientWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := make(blocked)
+		w := &patientWriter{to: to, patience: patience}
+		start := time.Now()
+		for range 2 { // the second one is refused at once
+			if _, err := w.Write([]byte("x")); !errors.Is(err, errStuck) {
+				t.Errorf("got %v, want %v", err, errStuck)
+			}
+		}
+		if took := time.Since(start); took != patience {
+			t.Errorf("took %v", took)
+		}
+		close(to)
+		synctest.Wait()
+		if n, err := w.Write([]byte("xyz")); n != 3 || err != nil {
+			t.Errorf("got %d, %v once it takes again", n, err)
+		}
+	})
+}
