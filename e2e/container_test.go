@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// containerEnv makes this binary the first process of a container: its value
+// is the root directory. It becomes xdplog.
+const containerEnv = "XDPLOG_E2E_CONTAINER"
+
+// granted are all the capabilities that the container has.
+var granted = []uintptr{unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON}
+
+// contain does what a container runtime does, in fresh mount and pid
+// namespaces: mounts /proc and /sys, drops capabilities, and starts the
+// image's entry point.
+func contain(root string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	for name, kind := range map[string]string{"proc": "proc", "sys": "sysfs"} {
+		if err := unix.Mount(kind, filepath.Join(root, name), kind, 0, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", kind, err)
+		}
+	}
+	if err := unix.Chroot(root); err != nil {
+		return fmt.Errorf("change the root: %w", err)
+	}
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if slices.Contains(granted, c) {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+			return fmt.Errorf("drop capability %d: %w", c, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Exec("/xdplog", append([]string{"/xdplog"}, os.Args[1:]...), []string{})
+}
+
+// image is the root of deploy/Dockerfile's image, built by hand, with the
+// directories that a container runtime adds.
+func image(t testing.TB) string {
+	t.Helper()
+	root := t.TempDir()
+	install(t, filepath.Join(root, "xdplog"))
+	for _, name := range []string{"proc", "sys"} {
+		if err := os.Mkdir(filepath.Join(root, name), 0o555); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// TestContainer runs xdplog as the first and only process of a container with
+// a root of its one file, fresh mount, pid and network namespaces, and three
+// capabilities.
+func TestContainer(t *testing.T) {
+	lab := newLab(t)
+	admit(t, nil)
+	root := image(t)
+	contained := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("/proc/self/exe", args...)
+		cmd.Env = []string{containerEnv + "=" + root}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+		return cmd
+	}
+	for _, mode := range []string{"native", "generic"} {
+		capture := launch(t, lab.right, contained("-i", right(0), "-o", "json", "--mode", mode)).read().listens(t)
+		lab.udp(t, 0, false, 53, 1, 18)
+		capture.want(t, udp4)
+
+		// Another one, in another container, names neither a process that it
+		// can't see, nor goes on.
+		launch(t, lab.right, contained("-i", right(0))).read().complains(t, 1, right(0), "already watched by xdplog")
+
+		capture.signal(t, unix.SIGTERM)
+		if end := capture.wait(t); end.status != 0 {
+			t.Errorf("exit status is %d after SIGTERM, want 0:\n%s", end.status, end.stderr)
+		}
+		lab.wantNoProgram(t)
+	}
+	end := launch(t, lab.right, contained("check", "-i", right(0))).read().wait(t)
+	if end.status != 0 {
+		t.Errorf("check: exit status is %d, want 0:\n%s\n%s", end.status, end.stderr, strings.Join(end.lines, "\n"))
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Where a kernel's files are in its folder of the cache.
+const (
+	vmlinuz = "vmlinuz"
+	initrd  = "initrd"
+	console = "console.log"
+)
+
+// limit bounds a kernel's run. Under emulation it takes some two minutes.
+const limit = 15 * time.Minute
+
+// A suite is a package whose tests run in the guests.
+type suite struct {
+	dir  string // in the repository
+	skip string // tests that need what no guest has, as in -test.skip
+	long string // tests that a quick run leaves out
+}
+
+// suites are what runs: from the program to the command.
+var suites = []suite{
+	{
+		dir:  "asm",
+		skip: "^TestMutants$", // minutes even where nothing is emulated
+		long: "^TestFilterLarge$|^TestFilterLists$|^TestEveryFixtureAtEverySplit$",
+	},
+	{dir: "reader", long: "AllocatesNothing$"},
+	{dir: "loader", long: "^TestNothingLeaks$|^TestSimultaneousStarts$"},
+	{
+		dir:  "e2e",
+		skip: "^Test(Readme|Embedding|EmbeddingRecord)$", // builds with the Go toolchain
+		long: "^TestSuspended$|^TestKilledAnytime$|^TestFootprint$|^TestDemoInterrupted$|^TestInterruptedStart$",
+	},
+}
+
+// A choice says which tests to run.
+type choice struct {
+	only  string // those whose names match this regular expression
+	quick bool   // none of the long ones
+}
+
+// arguments are those of a test binary.
+func (c choice) arguments(s suite) string {
+	skip := s.skip
+	if c.quick {
+		skip = strings.Trim(skip+"|"+s.long, "|")
+	}
+	args := fmt.Sprintf("-test.v -test.short -test.timeout=%v", limit)
+	if c.only != "" {
+		args += " -test.run=" + c.only
+	}
+	if skip != "" {
+		args += " -test.skip=" + skip
+	}
+	return args
+}
+
+// environment is that of the tests. They compare the program with the oracle
+// over fewer packets than elsewhere.
+var environment = []string{
+	"PATH=/", "TMPDIR=/tmp", "HOME=/tmp",
+	"XDPLOG_E2E_BINARY=/xdplog", "XDPLOG_E2E_MACHINE=own", "XDPLOG_E2E_OFFLINE=1", "XDPLOG_FUZZ_PACKETS=20000", "XDPLOG_FUZZ_PAIRS=1000",
+}
+
+// build compiles all that the guests of an architecture run: static files each.
+func build(dir, arch string) error {
+	commands := [][]string{
+		{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(dir, "xdplog"), "./cmd/xdplog"},
+		{"build", "-buildvcs=false", "-o", filepath.Join(dir, "init"), "./e2e/kernels/init"},
+	}
+	for _, s := range suites {
+		commands = append(commands, []string{"test", "-c", "-o", filepath.Join(dir, s.dir+".test"), "./" + s.dir})
+	}
+	for _, args := range commands {
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, said)
+		}
+	}
+	return nil
+}
+
+// pack writes the files of a guest: what was built, and a kernel's modules.
+func pack(built, kernelDir string, tests choice) error {
+	var files archive
+	var jobs strings.Builder
+	for _, s := range suites {
+		at := "/src/" + s.dir
+		if err := files.copy(at+"/test", filepath.Join(built, s.dir+".test")); err != nil {
+			return err
+		}
+		if err := files.copyAll(at+"/testdata", filepath.Join(s.dir, "testdata")); err != nil {
+			return err
+		}
+		fmt.Fprintln(&jobs, at, "./test", tests.arguments(s))
+	}
+	for _, name := range []string{"init", "xdplog"} {
+		if err := files.copy("/"+name, filepath.Join(built, name)); err != nil {
+			return err
+		}
+	}
+	for _, module := range modules {
+		if err := files.copy("/modules/"+module+".ko", filepath.Join(kernelDir, module+".ko")); err != nil {
+			return err
+		}
+	}
+	files.add("/jobs", 0o644, []byte(jobs.String()))
+	files.add("/environment", 0o644, []byte(strings.Join(environment, "\n")))
+
+	out, err := os.Create(filepath.Join(kernelDir, initrd))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	return files.writeTo(out)
+}
+
+// boot runs a guest to its end, and returns what its console said, which is
+// kept beside the kernel, too.
+func (m machine) boot(kernelDir string) (*report, error) {
+	log, err := os.Create(filepath.Join(kernelDir, console))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, m.qemu, append(m.args,
+		"-accel", m.accelerator(), "-smp", "2", "-m", "1024",
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+		"-kernel", filepath.Join(kernelDir, vmlinuz), "-initrd", filepath.Join(kernelDir, initrd),
+		// Warnings would end up in the middle of the tests' lines: init tells them.
+		"-append", "console="+m.console+" quiet loglevel=1 panic=-1 mitigations=off no_timer_check random.trust_cpu=on")...)
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start QEMU (packages qemu-system-x86 and qemu-system-arm): %w", err)
+	}
+	r, readErr := parse(io.TeeReader(output, log))
+	err = cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return r, fmt.Errorf("not done after %v", limit)
+	case err != nil:
+		return r, fmt.Errorf("QEMU: %w", err)
+	default:
+		return r, readErr
+	}
+}
+
+// accelerator is KVM where the host has it. A /dev/kvm alone says nothing: on
+// some hosts it is there, and guests crawl.
+func (m machine) accelerator() string {
+	if m.arch != runtime.GOARCH {
+		return "tcg"
+	}
+	for _, module := range []string{"kvm_intel", "kvm_amd"} {
+		if _, err := os.Stat("/sys/module/" + module); err == nil {
+			if file, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err == nil {
+				file.Close()
+				return "kvm"
+			}
+		}
+	}
+	return "tcg"
+}

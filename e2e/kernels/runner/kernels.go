@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A kernel is one that the tests run under, as Debian packages it. Its
+// packages are named prefix, release, flavour.
+type kernel struct {
+	series   string // what it is called here
+	machine  machine
+	suite    string   // where its packages are
+	prefixes []string // of the packages that it comes in
+	pinned   string   // the release that is wanted
+	others   string   // what releases begin with that will do as well
+	oldest   bool     // of the others, take the oldest; otherwise the newest
+}
+
+// A machine is what QEMU emulates.
+type machine struct {
+	arch    string   // as Go and Debian call it
+	qemu    string   // the program, and the package that it is in
+	args    []string // its arguments, but for those of every machine
+	console string
+}
+
+// flavour is how names of a machine's kernels end.
+func (m machine) flavour() string { return "-cloud-" + m.arch }
+
+var (
+	amd64 = machine{"amd64", "qemu-system-x86_64", []string{"-M", "pc", "-cpu", "max"}, "ttyS0"}
+	arm64 = machine{"arm64", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "cortex-a57"}, "ttyAMA0"}
+
+	image = []string{"linux-image-"}
+	split = []string{"linux-binary-", "linux-modules-"}
+)
+
+// kernels are those that there are, the oldest first: the floor, the long-term
+// ones after it, and the newest.
+func kernels() []kernel {
+	return []kernel{
+		{series: "5.10", machine: amd64, suite: "bullseye", prefixes: image, pinned: "5.10.0-30", others: "5.10.", oldest: true}, // 5.10.218
+		{series: "6.1", machine: amd64, suite: "bookworm", prefixes: image, pinned: "6.1.0-47", others: "6.1."},
+		{series: "6.12", machine: amd64, suite: "trixie", prefixes: image, pinned: "6.12.94+deb13", others: "6.12."},
+		{series: "7.3", machine: amd64, suite: "trixie-backports", prefixes: split, pinned: "7.3.4+deb13", others: "7."},
+
+		{series: "5.10-arm64", machine: arm64, suite: "bullseye", prefixes: image, pinned: "5.10.0-30", others: "5.10.", oldest: true},
+		{series: "6.12-arm64", machine: arm64, suite: "trixie", prefixes: image, pinned: "6.12.94+deb13", others: "6.12."},
+	}
+}
+
+// choose returns the kernels that are named, and where none is, all for amd64.
+func choose(names []string) (chosen []kernel, err error) {
+	all := kernels()
+	if len(names) == 0 {
+		return slices.DeleteFunc(all, func(k kernel) bool { return k.machine.arch != "amd64" }), nil
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(k kernel) bool { return k.series == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no kernel %s: want 5.10, 6.1, 6.12, 7.3, 5.10-arm64 or 6.12-arm64", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+// packages returns the names of a release's packages.
+func (k kernel) packages(release string) []string {
+	var names []string
+	for _, prefix := range k.prefixes {
+		names = append(names, prefix+release+k.machine.flavour())
+	}
+	return names
+}
+
+// release chooses among the packages that there are.
+func (k kernel) release(available []string) (string, error) {
+	var releases []string
+	for _, name := range available {
+		rest, isOurs := strings.CutPrefix(name, k.prefixes[0]+k.others)
+		rest, hasFlavour := strings.CutSuffix(rest, k.machine.flavour())
+		release := k.others + rest
+		if isOurs && hasFlavour && !slices.ContainsFunc(k.packages(release), func(p string) bool { return !slices.Contains(available, p) }) {
+			releases = append(releases, release)
+		}
+	}
+	slices.SortFunc(releases, compareReleases)
+	switch {
+	case slices.Contains(releases, k.pinned):
+		return k.pinned, nil
+	case len(releases) == 0:
+		return "", fmt.Errorf("%s has no kernel %s", k.suite, k.series)
+	case k.oldest:
+		return releases[0], nil
+	default:
+		return releases[len(releases)-1], nil
+	}
+}
+
+// compareReleases orders releases by the numbers in them.
+func compareReleases(a, b string) int {
+	return slices.Compare(numbers(a), numbers(b))
+}
+
+func numbers(text string) (all []int) {
+	inside := false
+	for _, c := range text {
+		digit := c >= '0' && c <= '9'
+		if digit && !inside {
+			all = append(all, 0)
+		}
+		if digit {
+			all[len(all)-1] = all[len(all)-1]*10 + int(c-'0')
+		}
+		inside = digit
+	}
+	return all
+}

@@ -1,0 +1,127 @@
+// Command runner runs the tests of packages asm, reader and loader, and those
+// of the whole path in e2e, under other kernels than the machine's: Debian's,
+// unmodified, in QEMU. It is make kernels; its arguments are the kernels to run
+// (5.10 6.1 6.12 7.3 5.10-arm64 6.12-arm64), where there are none the first four.
+//
+// It runs in the repository's root, and needs the Go toolchain, apt, xz and
+// QEMU, and no rights. Kernels are kept in the user's cache directory, below
+// xdplog-kernels.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+)
+
+func main() {
+	var tests choice
+	flag.StringVar(&tests.only, "run", "", "run only the tests that match this regular `expression`")
+	flag.BoolVar(&tests.quick, "quick", false, "leave out the tests that take long")
+	flag.Parse()
+	if err := run(flag.Args(), tests); err != nil {
+		fmt.Fprintln(os.Stderr, "kernels:", err)
+		os.Exit(1)
+	}
+}
+
+func run(names []string, tests choice) error {
+	chosen, err := choose(names)
+	if err != nil {
+		return err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	cache = filepath.Join(cache, "xdplog-kernels")
+	if err := fetch(cache, chosen); err != nil {
+		return err
+	}
+	built, err := os.MkdirTemp("", "xdplog-kernels-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(built)
+	for _, k := range chosen {
+		if err := build(filepath.Join(built, k.machine.arch), k.machine.arch); err != nil {
+			return err
+		}
+	}
+	return runAll(chosen, func(k kernel) error {
+		dir := filepath.Join(cache, k.series)
+		begin := time.Now()
+		if err := pack(filepath.Join(built, k.machine.arch), dir, tests); err != nil {
+			return fmt.Errorf("make the guest's files: %w", err)
+		}
+		r, err := k.machine.boot(dir)
+		if r == nil {
+			return err
+		}
+		if err != nil {
+			r.failures = append(r.failures, err.Error())
+		}
+		how := fmt.Sprintf("%s, %.0f s", k.machine.accelerator(), time.Since(begin).Seconds())
+		return r.print(os.Stdout, k.series, how, filepath.Join(dir, console))
+	})
+}
+
+// runAll runs kernels, as many at once as there are CPUs: a guest has two, but
+// its tests mostly keep one busy.
+func runAll(kernels []kernel, run func(kernel) error) error {
+	places := make(chan struct{}, runtime.NumCPU())
+	errs := make([]error, len(kernels))
+	var running sync.WaitGroup
+	for i, k := range kernels {
+		running.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			if err := run(k); err != nil {
+				errs[i] = fmt.Errorf("kernel %s: %w", k.series, err)
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// fetch gets the kernels that the cache has not.
+func fetch(cache string, chosen []kernel) error {
+	suites := map[string][]string{} // by architecture
+	var wanted []kernel
+	for _, k := range chosen {
+		if _, err := os.Stat(filepath.Join(cache, k.series)); err != nil {
+			wanted = append(wanted, k)
+			suites[k.machine.arch] = append(suites[k.machine.arch], k.suite)
+		}
+	}
+	apts := map[string]*apt{}
+	for arch := range suites {
+		var err error
+		if apts[arch], err = newApt(filepath.Join(cache, "apt-"+arch), arch, suites[arch]); err != nil {
+			return err
+		}
+	}
+	for _, k := range wanted {
+		dir, err := os.MkdirTemp(cache, "fetch-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if err := os.Chmod(dir, 0o755); err != nil { // apt downloads as a user of its own
+			return err
+		}
+		if err := apts[k.machine.arch].fetch(k, dir); err != nil {
+			return fmt.Errorf("fetch kernel %s: %w", k.series, err)
+		}
+		if err := os.Rename(dir, filepath.Join(cache, k.series)); err != nil { // all of it, or none
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+	"github.com/gopacket/gopacket/layers"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// BenchmarkTestRun measures what the program costs a packet in the harness of
+// BPF_PROG_TEST_RUN, of which pass-ns is the floor, while a reader takes the
+// events. All ways are measured in turn, over and over, and their medians
+// given: what disturbs the machine disturbs all of them alike.
+func BenchmarkTestRun(b *testing.B) {
+	needPrivilege(b)
+	rows := programRows(b)
+	runner := newThread(b, pin(cpus(b)[0]))
+	frame := floodFrame(64, layers.EthernetTypeIPv4)
+	for b.Loop() {
+		for range 32 {
+			for _, row := range rows {
+				row.measure(b, runner, frame)
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of this loop
+	medians := make(map[string]float64)
+	for _, row := range rows {
+		medians[row.name] = row.median()
+		b.ReportMetric(row.median(), row.name+"-ns")
+		if row.capture != nil {
+			row.capture.finish(b)
+		}
+	}
+	b.ReportMetric(medians["mmap"]/medians["ringbuf"], "mmap/ringbuf")
+	b.ReportMetric(medians["wakeup-each"]/medians["mmap"], "wakeup-each/mmap")
+	b.ReportMetric(medians["wakeup-each"]/medians["perf"], "wakeup-each/perf")
+}
+
+// A programRow is one way to run, and how long it took.
+type programRow struct {
+	name    string
+	program *ebpf.Program
+	capture *capture // nil: it captures nothing
+	portion int      // packets at a time, fewer than the buffer holds
+	times   []time.Duration
+}
+
+func programRows(b *testing.B) []*programRow {
+	b.Helper()
+	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type:         ebpf.XDP,
+		License:      "MIT",
+		Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, 2), bpf.Return()}, // XDP_PASS
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { pass.Close() })
+	const portion = 16_000 // enough to reach the mark at which readers are woken
+	rows := []*programRow{{name: "pass", program: pass, portion: portion}}
+	ways := contenders()
+	for _, clock := range []asm.Clock{asm.CoarseClock, asm.NoClock} {
+		cfg := asm.Config{Transport: asm.Mmap, Clock: clock}
+		ways = append(ways, contender{"mmap-" + clock.String(), captureOptions{Config: cfg}})
+	}
+	for _, way := range ways {
+		c := loadCapture(b, way.captureOptions)
+		rows = append(rows, &programRow{name: way.name, program: c.program, capture: c, portion: portion})
+	}
+	rows[1].portion = 2000 // it is slow
+	return rows
+}
+
+func (row *programRow) measure(b *testing.B, runner *thread, frame []byte) {
+	b.Helper()
+	var each time.Duration
+	err := runner.do(func() (err error) {
+		_, each, err = row.program.Benchmark(frame, row.portion, func() {})
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	row.times = append(row.times, each)
+	if row.capture != nil {
+		row.capture.caughtUp(b)
+	}
+}
+
+func (row *programRow) median() float64 { return middle(row.times) }
+
+// middle is the median.
+func middle[T time.Duration | float64](values []T) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return float64(sorted[len(sorted)/2])
+}

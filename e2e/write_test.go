@@ -1,0 +1,282 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket/pcapgo"
+	"golang.org/x/sys/unix"
+)
+
+// startWrite starts xdplog on right0, which writes to a file of its own.
+func (l *lab) startWrite(t testing.TB, args ...string) (*process, string) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "out.pcapng")
+	return start(t, l.right, append([]string{"-i", right(0), "-w", name}, args...)...).listens(t), name
+}
+
+// TestWrite compares frames of all sorts of sizes, byte for byte, with what the
+// file holds, by three readers.
+func TestWrite(t *testing.T) {
+	sizes := []int{576, 1500, 1514, 4096, 8999, 9000, 9014}
+	for size := 14; size < 130; size++ {
+		sizes = append(sizes, size)
+	}
+	eachMode(t, func(t *testing.T, mode string) {
+		if mode == "native" && !takesFrags(t) {
+			lacks(t, nativeJumbo)
+			return
+		}
+		for _, snaplen := range []int{0, 1, 14, 64, 100, 1514} {
+			lab := newLabWith(t, labOptions{mtu: 9000})
+			before := time.Now()
+			capture, name := lab.startWrite(t, "--mode", mode, "--all", "-s", fmt.Sprint(snaplen), "--buffer", "8MiB")
+			for _, size := range sizes {
+				lab.send(t, ofSize(size))
+			}
+			lab.udp(t, 0, false, 53, 1, 18) // received: all before it are, too
+			end := capture.stop(t)
+			lab.wantNoProgram(t)
+			if len(end.lines) > 0 {
+				t.Errorf("-w alone prints %q", end.lines)
+			}
+			if !strings.Contains(end.stderr, fmt.Sprintf("\n%d packets captured\n", len(sizes)+1)) {
+				t.Errorf("stderr lacks %d packets captured:\n%s", len(sizes)+1, end.stderr)
+			}
+
+			file := readRecordingFile(t, name)
+			if len(file.packets) != len(sizes)+1 || file.cut {
+				t.Fatalf("%d packets in the file, want %d; cut: %v", len(file.packets), len(sizes)+1, file.cut)
+			}
+			for i, size := range sizes {
+				want := ofSize(size)
+				if snaplen > 0 {
+					want = want[:min(size, snaplen)]
+				}
+				got := file.packets[i]
+				if got.length != size || !bytes.Equal(got.data, want) {
+					t.Errorf("-s %d: %d bytes of %d\n%x\nwant %d of %d\n%x", snaplen, len(got.data), got.length, got.data, len(want), size, want)
+				}
+				if got.time.Before(before) || got.time.After(time.Now()) {
+					t.Errorf("time %v is not of the run, which began at %v", got.time, before)
+				}
+			}
+			if len(file.interfaces) != 1 || file.interfaces[0].Name != right(0) {
+				t.Fatalf("interfaces %+v, want %s", file.interfaces, right(0))
+			}
+			s := file.interfaces[0].Statistics
+			if s.PacketsReceived != uint64(len(sizes)+1) || s.PacketsDropped != 0 || s.StartTime.Before(before) || s.EndTime.Before(s.StartTime) {
+				t.Errorf("statistics %+v", s)
+			}
+			file.wantSame(t, name)
+		}
+	})
+}
+
+// TestWriteDescribes asks capinfos, which comes with tshark, what the file says
+// of interfaces.
+func TestWriteDescribes(t *testing.T) {
+	lab := newLabWith(t, labOptions{pairs: 2})
+	capture, name := lab.startWrite(t, "-i", right(1))
+	lab.udp(t, 0, false, 53, 2, 18)
+	lab.udp(t, 1, false, 53, 3, 18)
+	capture.stop(t)
+	lab.wantNoProgram(t)
+
+	file := readRecordingFile(t, name)
+	file.wantSame(t, name)
+	if len(file.interfaces) != 2 || file.interfaces[0].Name != right(0) || file.interfaces[1].Name != right(1) {
+		t.Fatalf("interfaces %+v", file.interfaces)
+	}
+	var on [2]int
+	for _, p := range file.packets {
+		on[p.iface]++
+	}
+	if on != [2]int{2, 3} {
+		t.Errorf("%v packets on the interfaces, want 2 and 3", on)
+	}
+	for i := range file.interfaces {
+		if s := file.interfaces[i].Statistics; s.PacketsDropped != 0 {
+			t.Errorf("interface %d: statistics %+v, want none dropped", i, s)
+		}
+	}
+	if !have(t, "capinfos") {
+		return
+	}
+	about, err := exec.Command("capinfos", name).CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(about), "Speed = 10000000000"); n != 2 { // that of a veth
+		t.Errorf("%d of the interfaces have their speed:\n%s", n, about)
+	}
+}
+
+// TestWriteDrops: what the buffers could not take stands in the file, and what
+// they took is there. -o beside -w writes the same events.
+func TestWriteDrops(t *testing.T) {
+	lab := newLab(t)
+	capture, name := lab.startWrite(t, "-o", "json", "--buffer", "4096")
+	lab.burst(t, 20_000, marker())
+	lab.udp(t, 0, false, 53, 1, 18)
+	end := capture.stop(t)
+	lab.wantNoProgram(t)
+	c := end.counters
+	t.Logf("%+v", c)
+	file := readRecordingFile(t, name)
+	if n := uint64(len(file.packets)); n != c.Captured || uint64(len(end.lines)) != n || c.Matched != 20_001 || c.Lost == 0 {
+		t.Errorf("%d packets, %d lines, counters %+v", n, len(end.lines), c)
+	}
+	if s := file.interfaces[0].Statistics; s.PacketsDropped != c.Lost || s.PacketsReceived != c.Seen {
+		t.Errorf("statistics %+v, counters %+v", s, c)
+	}
+	for _, p := range file.packets[:len(file.packets)-1] {
+		if !bytes.Equal(p.data, marker()) {
+			t.Fatalf("packet %x, want %x", p.data, marker())
+		}
+	}
+	file.wantSame(t, name)
+}
+
+// TestWriteCount: -c is exact in the file, too, and so is the filter.
+func TestWriteCount(t *testing.T) {
+	lab := newLab(t)
+	capture, name := lab.startWrite(t, "-c", "3", "udp", "port", "53")
+	lab.udp(t, 0, false, 54, 5, 18)
+	lab.udp(t, 0, false, 53, 5, 18)
+	if end := capture.wait(t); end.status != 0 {
+		t.Errorf("exit status %d", end.status)
+	}
+	if file := readRecordingFile(t, name); len(file.packets) != 3 || file.cut {
+		t.Errorf("%d packets, want 3; cut: %v", len(file.packets), file.cut)
+	}
+}
+
+// TestWriteTransport takes perf where another one was asked for, and says so.
+func TestWriteTransport(t *testing.T) {
+	lab := newLab(t)
+	capture, name := lab.startWrite(t, "--transport", "ringbuf")
+	lab.udp(t, 0, false, 53, 1, 18)
+	end := capture.stop(t)
+	if file := readRecordingFile(t, name); len(file.packets) != 1 || len(file.packets[0].data) != 60 {
+		t.Errorf("packets %v", file.packets)
+	}
+	if !strings.HasPrefix(end.stderr, "-w takes transport perf, not ringbuf") {
+		t.Errorf("stderr %q", end.stderr)
+	}
+}
+
+// pipeOut starts xdplog -w - with a pipe for standard output.
+func (l *lab) pipeOut(t testing.TB) (*process, *os.File) {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { read.Close() })
+	cmd := command("-i", right(0), "-w", "-")
+	cmd.Stdout = write
+	p := launch(t, l.right, cmd).read()
+	write.Close()
+	return p.listens(t), read
+}
+
+// TestWriteLive: each packet goes through a pipe at once.
+func TestWriteLive(t *testing.T) {
+	lab := newLab(t)
+	capture, read := lab.pipeOut(t)
+	reader, err := pcapgo.NewNgReader(read, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.SetReadDeadline(time.Now().Add(timeout))
+	for i := range 5 {
+		lab.udp(t, 0, false, 53, 1, 18+i)
+		if data, _, err := reader.ReadPacketData(); err != nil || len(data) != 60+i {
+			t.Fatalf("packet %d: %d bytes, %v", i, len(data), err)
+		}
+	}
+	capture.signal(t, unix.SIGINT)
+	if _, _, err := reader.ReadPacketData(); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+	if end := capture.wait(t); end.status != 0 {
+		t.Errorf("exit status %d", end.status)
+	}
+}
+
+// TestWriteLiveTcpdump is the same to tcpdump, which prints each at once.
+func TestWriteLiveTcpdump(t *testing.T) {
+	if !have(t, "tcpdump") {
+		return
+	}
+	lab := newLab(t)
+	capture, read := lab.pipeOut(t)
+	cmd := exec.Command("tcpdump", "-l", "-n", "-r", "-")
+	cmd.Stdin = read
+	tcpdump := launch(t, lab.right, cmd).read()
+	for range 3 {
+		lab.udp(t, 0, false, 53, 1, 18)
+		if line := tcpdump.line(t); !strings.Contains(line, "IP 192.0.2.1.40000 > 192.0.2.2.53: ") {
+			t.Errorf("tcpdump prints %q", line)
+		}
+	}
+	capture.stop(t)
+	if end := tcpdump.wait(t); end.status != 0 || len(end.lines) > 0 {
+		t.Errorf("tcpdump: status %d, more lines %q", end.status, end.lines)
+	}
+}
+
+// TestWriteClosedPipe ends quietly when nobody reads any more.
+func TestWriteClosedPipe(t *testing.T) {
+	lab := newLab(t)
+	capture, read := lab.pipeOut(t)
+	read.Close()
+	if end := capture.wait(t); end.status != 0 || strings.Count(end.stderr, "\n") != 1 {
+		t.Errorf("status %d, stderr %q", end.status, end.stderr)
+	}
+	lab.wantNoProgram(t)
+}
+
+// TestWriteFullDisk ends with an error that names the file, which holds whole
+// packets up to there.
+func TestWriteFullDisk(t *testing.T) {
+	lab := newLab(t)
+	dir := t.TempDir()
+	small := newThread(t, steps(join(lab.right), privateMounts, func() error {
+		return unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k")
+	}))
+	name := filepath.Join(dir, "out.pcapng")
+	capture := start(t, small, "-i", right(0), "-w", name).listens(t)
+	lab.burst(t, 5000, marker())
+	end := capture.wait(t)
+	lab.wantNoProgram(t)
+	if end.status != 1 || !strings.Contains(end.stderr, "xdplog: write "+name+": no space left on device: ") {
+		t.Errorf("status %d, stderr\n%s", end.status, end.stderr)
+	}
+	var file []byte
+	if err := small.do(func() (err error) { file, err = os.ReadFile(name); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if r := readRecording(t, file); r.cut || len(file) < 60<<10 || len(r.packets) < 500 {
+		t.Errorf("%d bytes with %d packets, cut: %v", len(file), len(r.packets), r.cut)
+	}
+}
+
+// TestWriteRefused: what can't be written to leaves nothing attached.
+func TestWriteRefused(t *testing.T) {
+	lab := newLab(t)
+	for _, name := range []string{t.TempDir(), "/nosuch/out.pcapng", "/dev/full"} {
+		complain(t, lab.right, 1, []string{name}, "-i", right(0), "-w", name)
+		lab.wantNoProgram(t)
+	}
+	complain(t, lab.right, 2, []string{"-w -", "json"}, "-i", right(0), "-w", "-", "-o", "json")
+	complain(t, lab.right, 2, []string{"-w FILE"}, "-i", right(0), "-s", "100")
+}
