@@ -1,0 +1,83 @@
+# Needs Go and make; demo and test need root as well. Nothing is installed.
+
+export CGO_ENABLED ?= 0
+
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+LDFLAGS     = -s -w
+FUZZTIME    = 1m
+# Git refuses to speak of a clone that is somebody else's.
+VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
+
+.PHONY: all build demo man test race kernels kernels-short fuzz fuzz-text lint vuln cross bench figures soak clean
+
+all: build
+
+build: ## bin/xdplog
+	go build -trimpath -buildvcs=$(VCS) -ldflags '$(LDFLAGS)' -o bin/xdplog ./cmd/xdplog
+
+demo: build ## show packets: two namespaces, a veth, some traffic, nothing left behind
+	./bin/xdplog demo
+
+man: ## docs/man/xdplog.1, which a test compares
+	go run ./cmd/xdplog man >docs/man/xdplog.1.new && mv docs/man/xdplog.1.new docs/man/xdplog.1
+
+test: ## all tests, one package at a time: some flood interfaces; without root most are skipped
+	go test -p 1 -timeout 20m ./...
+
+race: ## the race detector, which needs a C compiler, where goroutines meet
+	CGO_ENABLED=1 go test -race ./reader ./loader ./cmd/...
+
+kernels: ## the tests under other kernels, in QEMU: all of them, or KERNELS="-quick 5.10"
+	go run ./e2e/kernels/runner $(KERNELS)
+
+CORE = LoadedProgram|LostIsCounted|FilterLarge|AttachAndClose|TakeOver|StrangerIsLeftInPlace|Jumbo|TransportDeliversAll|TransportFull|TransportAge|Sampling|Sockets|Frames|Counters|Capabilities|Killed|Replay|Namespace|WriteCount|WriteDescribes
+kernels-short: ## the most telling tests under the oldest kernel and one more, in some minutes
+	go run ./e2e/kernels/runner -run '^Test($(CORE))$$' 5.10 6.1
+
+fuzz: ## the parser against the oracle until stopped; XDPLOG_FUZZ_SEED=N repeats a run; needs root
+	XDPLOG_E2E=required XDPLOG_FUZZ_PACKETS=0 go test -count=1 -timeout 0 -v -run '^TestDifferential$$' ./asm
+
+fuzz-text: ## what reads bytes and text in user space, FUZZTIME each
+	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./reader
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./asm/filter
+	go test -run '^$$' -fuzz '^FuzzMatch$$' -fuzztime $(FUZZTIME) ./asm/filter
+	go test -run '^$$' -fuzz '^FuzzQuoted$$' -fuzztime $(FUZZTIME) ./cmd/xdplog
+
+COUNT ?= 5
+bench: SHELL = bash
+bench: .SHELLFLAGS = -o pipefail -c
+
+bench: ## measure all figures of docs/performance.md: COUNT runs, some 5 minutes each; as root
+	@mkdir -p bin
+	for bench in '. ./e2e' 'Read ./reader' 'Format ./cmd/xdplog' '. ./asm'; do \
+		go test -run '^$$' -count $(COUNT) -timeout 3h -bench $$bench || exit; \
+	done | tee bin/bench.txt
+	$(MAKE) figures
+
+figures: ## put what make bench measured into docs/performance.md
+	cd e2e && XDPLOG_E2E_FIGURES=$(CURDIR)/bin/bench.txt go test -count 1 | grep -v '^ok' >../bin/figures.md
+	sed -i -e '/^<!-- figures -->$$/r bin/figures.md' -e '/^<!-- figures -->$$/,/^<!-- end -->$$/{//!d}' docs/performance.md
+	@cat bin/figures.md
+
+SOAK ?= 60s
+soak: ## the long forms of the tests under load: SOAK for each transport and mode; as root
+	XDPLOG_E2E_SOAK=$(SOAK) XDPLOG_E2E=required go test -count 1 -timeout 24h -v \
+		-run '^Test(Soak|Numbered|Identity|Age|Idle|TCP)' ./e2e
+
+lint: ## formatting, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo 'gofmt would change:'; gofmt -l .; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+vuln: ## known vulnerabilities in what is used; needs the network
+	go run $(GOVULNCHECK) ./...
+
+cross: ## build for the other architectures
+	GOARCH=amd64   go build ./...
+	GOARCH=arm64   go build ./...
+	GOARCH=riscv64 go build ./...
+	GOARCH=s390x   go build ./...
+
+clean:
+	rm -rf bin
