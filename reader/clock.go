@@ -17,18 +17,34 @@ type clock struct {
 
 const clockInterval = time.Second
 
-// stamp is what turns the time of a record into wall clock.
+// stamp is what turns the time of a record, which is in ns of CLOCK_MONOTONIC
+// or 0, into wall clock. Most records are of the second of the one before, which
+// saves them a division.
 type stamp struct {
 	offset int64 // ns, to add to CLOCK_MONOTONIC
 	now    int64 // ns since the Unix epoch, of a record without a time
+
+	second int64 // since the Unix epoch, of the last record
+	begin  int64 // ns since the Unix epoch, of that second
 }
 
-// time is a record's time, which is in ns of CLOCK_MONOTONIC, or 0.
-func (s stamp) time(monotonic uint64) time.Time {
-	if monotonic == 0 {
-		return time.Unix(0, s.now)
+// passed is how far into the second of the last record a time is, in ns, if it
+// is of that second.
+func (s *stamp) passed(monotonic uint64) (ns int64, ok bool) {
+	ns = int64(monotonic) + s.offset - s.begin
+	return ns, uint64(ns) < 1e9 && monotonic != 0
+}
+
+// another is a time of any second, which becomes that of the last record.
+func (s *stamp) another(monotonic uint64) time.Time {
+	wall := s.now
+	if monotonic != 0 {
+		wall = int64(monotonic) + s.offset
 	}
-	return time.Unix(0, int64(monotonic)+s.offset)
+	t := time.Unix(0, wall)
+	s.second = t.Unix()
+	s.begin = wall - int64(t.Nanosecond())
+	return t
 }
 
 // stamp returns that of records which are read now.

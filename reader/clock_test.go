@@ -3,6 +3,8 @@ package reader
 import (
 	"testing"
 	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // TestClockStepped sets the wall clock forward and back under a running reader:
@@ -21,7 +23,8 @@ func TestClockStepped(t *testing.T) {
 
 	var c clock
 	at := func(after time.Duration) time.Time {
-		return c.stampAt(started.Add(after), difference).time(booted + uint64(after))
+		s := c.stampAt(started.Add(after), difference)
+		return s.another(booted + uint64(after))
 	}
 	for i, move := range []time.Duration{0, time.Hour, -3 * time.Hour, 365 * 24 * time.Hour} {
 		before := step
@@ -46,7 +49,28 @@ func TestClockStepped(t *testing.T) {
 func TestClockDifference(t *testing.T) {
 	now := uint64(time.Now().UnixNano() - difference())
 	s := new(clock).stamp()
-	if off := time.Since(s.time(now)); off < 0 || off > time.Second {
+	if off := time.Since(s.another(now)); off < 0 || off > time.Second {
 		t.Errorf("an event of now is %v old", off)
+	}
+}
+
+// TestStampSecond goes through seconds and back, and to both ends of time: what
+// is told by the second of the record before is what is told without it.
+func TestStampSecond(t *testing.T) {
+	const second = uint64(time.Second)
+	s := stamp{offset: 1_700_000_000_123_456_789, now: 1_800_000_000_000_000_001}
+	for _, monotonic := range []uint64{
+		1, 2, 0, 876_543_210, 876_543_211, 2 * second, 2*second + 1, second, 0, 1, 1 << 62, 1<<62 + 1, 1 << 63, 1<<63 + 1, 1<<64 - 1,
+	} {
+		record := wire.Record{Time: monotonic}
+		var event Event
+		event.set(&record, &s)
+		want := time.Unix(0, int64(monotonic)+s.offset)
+		if monotonic == 0 {
+			want = time.Unix(0, s.now)
+		}
+		if event.Time != want {
+			t.Errorf("%d is %v, want %v", monotonic, event.Time, want)
+		}
 	}
 }

@@ -49,20 +49,25 @@ func Decode(b []byte) (Event, error) {
 		return Event{}, err
 	}
 	var event Event
-	event.set(&record, stamp{})
+	event.set(&record, new(stamp))
 	return event, nil
 }
 
 // set sets e from a record. It does so field by field: an assignment of the
 // whole costs twice as much.
-func (e *Event) set(r *wire.Record, stamp stamp) {
-	e.Time = stamp.time(r.Time)
+func (e *Event) set(r *wire.Record, stamp *stamp) {
+	if passed, ok := stamp.passed(r.Time); ok {
+		e.Time = time.Unix(stamp.second, passed)
+	} else {
+		e.Time = stamp.another(r.Time)
+	}
+	flags := r.Flags
 	switch {
-	case r.Flags&wire.FlagIPv4 != 0:
+	case flags&wire.FlagIPv4 != 0:
 		e.IPVersion = 4
 		e.Source = netip.AddrPortFrom(netip.AddrFrom4([4]byte(r.Source[12:])), r.SourcePort)
 		e.Destination = netip.AddrPortFrom(netip.AddrFrom4([4]byte(r.Destination[12:])), r.DestinationPort)
-	case r.Flags&wire.FlagIPv6 != 0:
+	case flags&wire.FlagIPv6 != 0:
 		e.IPVersion = 6
 		e.Source = netip.AddrPortFrom(netip.AddrFrom16(r.Source), r.SourcePort)
 		e.Destination = netip.AddrPortFrom(netip.AddrFrom16(r.Destination), r.DestinationPort)
@@ -78,8 +83,8 @@ func (e *Event) set(r *wire.Record, stamp stamp) {
 	e.Protocol = r.Protocol
 	e.TTL = r.TTL
 	e.TCPFlags = r.TCPFlags
-	e.HasPorts = r.Flags&wire.FlagPorts != 0
-	e.HasTCPFlags = r.Flags&wire.FlagTCP != 0
-	e.Fragment = r.Flags&wire.FlagFragment != 0
-	e.Truncated = r.Flags&wire.FlagCut != 0
+	e.HasPorts = flags&wire.FlagPorts != 0
+	e.HasTCPFlags = flags&wire.FlagTCP != 0
+	e.Fragment = flags&wire.FlagFragment != 0
+	e.Truncated = flags&wire.FlagCut != 0
 }

@@ -117,10 +117,12 @@ func (s *mmapSource) take(into batch, clock *clock) (n int) {
 			stamp = clock.stamp()
 		}
 		count := min(waiting, uint64(into.len()-n))
-		mask := uint64(len(r.slots) - 1)
-		for i := range count {
-			into.event(n).set(&r.slots[(r.tail+i)&mask], stamp)
-			n++
+		for left := count; left > 0; {
+			records := r.slots[(r.tail+count-left)&uint64(len(r.slots)-1):] // to the ring's end
+			records = records[:min(uint64(len(records)), left)]
+			into.set(n, records, &stamp)
+			n += len(records)
+			left -= uint64(len(records))
 		}
 		if count > 0 {
 			r.tail += count

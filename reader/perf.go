@@ -128,7 +128,7 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 			stamp = clock.stamp()
 			s.reader.SetDeadline(past)
 		}
-		into.event(n).set(&s.record, stamp)
+		into.event(n).set(&s.record, &stamp)
 		if into.packets != nil {
 			into.packets[n].Data = slices.Clip(s.record.Packet(s.sample.RawSample))
 			free = free[len(s.sample.RawSample):]

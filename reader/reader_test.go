@@ -60,25 +60,45 @@ func setupConfig(t testing.TB, cfg asm.Config, opts Options) (*ebpf.Program, *Re
 // as the Go runtime's do, would be begun again.
 func send(t testing.TB, program *ebpf.Program, n int) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var allowed, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
-		t.Fatal(err)
-	}
-	cpu := 0
-	for !allowed.IsSet(cpu) {
-		cpu++
-	}
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.SchedSetaffinity(0, &allowed)
+	defer pin(t, cpus(t)[0])()
 	for range n {
 		if _, err := program.Run(&ebpf.RunOptions{Data: datagram}); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// cpus are those that the test may run on.
+func cpus(t testing.TB) (all []int) {
+	t.Helper()
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := range len(allowed) * 64 {
+		if allowed.IsSet(cpu) {
+			all = append(all, cpu)
+		}
+	}
+	return all
+}
+
+// pin keeps the goroutine on a CPU until back is called.
+func pin(t testing.TB, cpu int) (back func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	var before, one unix.CPUSet
+	err := unix.SchedGetaffinity(0, &before)
+	if err == nil {
+		one.Set(cpu)
+		err = unix.SchedSetaffinity(0, &one)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		unix.SchedSetaffinity(0, &before)
+		runtime.UnlockOSThread()
 	}
 }
 

@@ -45,7 +45,7 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 		if n == 0 {
 			stamp = clock.stamp()
 		}
-		into.event(n).set(&s.record, stamp)
+		into.event(n).set(&s.record, &stamp)
 		n++
 		if s.sample.Remaining == 0 {
 			return n, nil

@@ -41,6 +41,22 @@ func (b batch) event(i int) *Event {
 	return &b.packets[i].Event
 }
 
+// set sets events, from the i-th one on, from records. Their packets have no bytes.
+func (b batch) set(i int, records []wire.Record, stamp *stamp) {
+	if b.packets == nil {
+		events := b.events[i:][:len(records)]
+		for j := range records {
+			events[j].set(&records[j], stamp)
+		}
+		return
+	}
+	packets := b.packets[i:][:len(records)]
+	for j := range records {
+		packets[j].Data = nil
+		packets[j].Event.set(&records[j], stamp)
+	}
+}
+
 // newSource opens the source of a program's records, whose map tells which.
 func newSource(coll *ebpf.Collection, opts Options) (source, error) {
 	events := coll.Maps[wire.EventsMap]
