@@ -60,10 +60,14 @@ var promises = []promise{
 	{"idle, ringbuf, % of a CPU", "Idle/transport=ringbuf", "%CPU", 0.5, false},
 	{"idle, mmap, % of a CPU", "Idle/transport=mmap", "%CPU", 0.5, false},
 
-	{"TCP, perf, part of an empty program's", "TCP/transport=perf", "of-pass", 0.9, true},
-	{"TCP, ringbuf, part of an empty program's", "TCP/transport=ringbuf", "of-pass", 0.9, true},
-	{"TCP, mmap, part of an empty program's", "TCP/transport=mmap", "of-pass", 0.9, true},
-	{"TCP, mmap, part of no program's", "TCP/transport=mmap", "of-without", 0.9, true},
+	{"TCP of 2 Gbit/s, perf, part of no program's", "TCP/rate=paced/transport=perf", "of-without", 0.9, true},
+	{"TCP of 2 Gbit/s, ringbuf, part of no program's", "TCP/rate=paced/transport=ringbuf", "of-without", 0.9, true},
+	{"TCP of 2 Gbit/s, mmap, part of no program's", "TCP/rate=paced/transport=mmap", "of-without", 0.9, true},
+	{"TCP of 2 Gbit/s, perf, segments sent again", "TCP/rate=paced/transport=perf", "resent", 0, false},
+	{"TCP on full CPUs, perf, part of an empty program's", "TCP/rate=full/transport=perf", "of-pass", 0.9, true},
+	{"TCP on full CPUs, ringbuf, part of an empty program's", "TCP/rate=full/transport=ringbuf", "of-pass", 0.9, true},
+	{"TCP on full CPUs, mmap, part of an empty program's", "TCP/rate=full/transport=mmap", "of-pass", 0.9, true},
+	{"TCP on full CPUs, mmap, part of no program's", "TCP/rate=full/transport=mmap", "of-without", 0.9, true},
 }
 
 // figures are the values that benchmarks gave, by name and unit, in the order
