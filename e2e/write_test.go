@@ -244,39 +244,3 @@ func TestWriteClosedPipe(t *testing.T) {
 	}
 	lab.wantNoProgram(t)
 }
-
-// TestWriteFullDisk ends with an error that names the file, which holds whole
-// packets up to there.
-func TestWriteFullDisk(t *testing.T) {
-	lab := newLab(t)
-	dir := t.TempDir()
-	small := newThread(t, steps(join(lab.right), privateMounts, func() error {
-		return unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k")
-	}))
-	name := filepath.Join(dir, "out.pcapng")
-	capture := start(t, small, "-i", right(0), "-w", name).listens(t)
-	lab.burst(t, 5000, marker())
-	end := capture.wait(t)
-	lab.wantNoProgram(t)
-	if end.status != 1 || !strings.Contains(end.stderr, "xdplog: write "+name+": no space left on device: ") {
-		t.Errorf("status %d, stderr\n%s", end.status, end.stderr)
-	}
-	var file []byte
-	if err := small.do(func() (err error) { file, err = os.ReadFile(name); return err }); err != nil {
-		t.Fatal(err)
-	}
-	if r := readRecording(t, file); r.cut || len(file) < 60<<10 || len(r.packets) < 500 {
-		t.Errorf("%d bytes with %d packets, cut: %v", len(file), len(r.packets), r.cut)
-	}
-}
-
-// TestWriteRefused: what can't be written to leaves nothing attached.
-func TestWriteRefused(t *testing.T) {
-	lab := newLab(t)
-	for _, name := range []string{t.TempDir(), "/nosuch/out.pcapng", "/dev/full"} {
-		complain(t, lab.right, 1, []string{name}, "-i", right(0), "-w", name)
-		lab.wantNoProgram(t)
-	}
-	complain(t, lab.right, 2, []string{"-w -", "json"}, "-i", right(0), "-w", "-", "-o", "json")
-	complain(t, lab.right, 2, []string{"-w FILE"}, "-i", right(0), "-s", "100")
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -25,6 +26,8 @@ import (
 type recording struct {
 	file    *os.File
 	owned   bool // not stdout
+	made    bool // there was no such file
+	begun   bool // something was written, or tried to be
 	snapLen int
 	live    bool // of interfaces, whose statistics stand at the end
 	started time.Time
@@ -36,8 +39,9 @@ type recording struct {
 	err        error       // of the first write that failed: there is no other
 }
 
-// recording opens the file to write, which it overwrites, or for "-" takes
-// stdout. It is nil where none is wanted.
+// recording opens the file to write, or for "-" takes stdout. It is nil where
+// none is wanted. A file is overwritten by the first write, not before: a start
+// that fails leaves things as they were.
 func (o *options) recording(env environment) (*recording, error) {
 	if o.write == "" {
 		return nil, nil
@@ -47,9 +51,7 @@ func (o *options) recording(env environment) (*recording, error) {
 	}
 	r := &recording{snapLen: o.snapLen, live: o.file == "", started: time.Now(), interfaces: make(map[int]int)}
 	if o.write != "-" {
-		file, err := openOutput(o.write, env)
-		r.file, r.owned = file, true
-		return r, err
+		return r, r.open(o.write, env)
 	}
 	file, ok := env.stdout.(*os.File)
 	switch {
@@ -62,23 +64,29 @@ func (o *options) recording(env environment) (*recording, error) {
 	return r, nil
 }
 
-// openOutput opens a file to write. A named pipe waits for its reader, until a
-// signal comes.
-func openOutput(name string, env environment) (*os.File, error) {
+// open opens a file to write. A named pipe waits for its reader, until a signal
+// comes.
+func (r *recording) open(name string, env environment) error {
 	type result struct {
 		file *os.File
+		made bool
 		err  error
 	}
 	opened := make(chan result, 1)
 	go func() {
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-		opened <- result{file, err}
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		made := err == nil
+		if errors.Is(err, fs.ErrExist) {
+			file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+		}
+		opened <- result{file, made, err}
 	}()
 	select {
-	case r := <-opened:
-		return r.file, r.err
+	case o := <-opened:
+		r.file, r.made, r.owned = o.file, o.made, o.err == nil
+		return o.err
 	case <-env.signals:
-		return nil, fmt.Errorf("interrupted before anybody read the pipe %s", name)
+		return fmt.Errorf("interrupted before anybody read the pipe %s", name)
 	}
 }
 
@@ -197,6 +205,10 @@ func (r *recording) flush() (packets int, err error) {
 		return 0, nil
 	}
 	r.ng.Flush() // into our own buffer
+	if r.owned && !r.begun {
+		r.file.Truncate(0) // fails where there is nothing to overwrite, as in a pipe
+	}
+	r.begun = true
 	all := r.blocks.Bytes()
 	written, err := r.file.Write(all)
 	whole := 0
@@ -217,10 +229,14 @@ func (r *recording) flush() (packets int, err error) {
 }
 
 // Close closes the file, unless it is stdout. It may be called more than once.
+// A file that it has made and not begun is taken away again.
 func (r *recording) Close() error {
 	if r == nil || !r.owned {
 		return nil
 	}
 	r.owned = false
+	if r.made && !r.begun {
+		os.Remove(r.file.Name())
+	}
 	return r.file.Close()
 }
