@@ -38,10 +38,10 @@ const (
 // readBuffer is how much is read from a file at a time.
 const readBuffer = 256 << 10
 
-// openCapture reads the header of a capture file.
-func openCapture(in *input) (*captureFile, error) {
-	f := &captureFile{name: in.name}
-	buffered := bufio.NewReaderSize(in, readBuffer)
+// openCapture reads the header of a capture file, by the name for errors.
+func openCapture(name string, from io.Reader) (*captureFile, error) {
+	f := &captureFile{name: name}
+	buffered := bufio.NewReaderSize(from, readBuffer)
 	magic, err := buffered.Peek(4)
 	switch {
 	case err != nil && err != io.EOF:

@@ -89,7 +89,7 @@ func openInterruptibly(in *input, env environment) (*captureFile, error) {
 	}
 	opened := make(chan result, 1)
 	go func() {
-		file, err := openCapture(in)
+		file, err := openCapture(in.name, in)
 		opened <- result{file, err}
 	}()
 	select {

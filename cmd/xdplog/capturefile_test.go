@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+)
+
+// FuzzCaptureFile reads files of all sorts to their end. Whatever they hold,
+// that ends with io.EOF or with one line that names the file, and no packet is
+// larger than the file that it is from.
+func FuzzCaptureFile(f *testing.F) {
+	for _, seed := range captureSeeds(f) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		capture, err := openCapture("f.pcap", bytes.NewReader(file))
+		read := 0
+		for err == nil {
+			packet, readErr := capture.read()
+			if err = readErr; err != nil {
+				break
+			}
+			read += len(packet.Data)
+			if len(packet.Data) > packet.Length {
+				t.Errorf("%d bytes of a packet of %d", len(packet.Data), packet.Length)
+			}
+			if id := packet.Interface; id < 0 || id >= len(capture.found) {
+				t.Errorf("interface %d of %d", id, len(capture.found))
+			}
+		}
+		if read > len(file) {
+			t.Errorf("%d bytes of packets in a file of %d", read, len(file))
+		}
+		if text := err.Error(); err != io.EOF && (!strings.HasPrefix(text, "f.pcap") || strings.Contains(text, "\n")) {
+			t.Errorf("error %q, want one line that names the file", text)
+		}
+	})
+}
+
+// captureSeeds are files of each kind, whole and cut.
+func captureSeeds(t testing.TB) (seeds [][]byte) {
+	t.Helper()
+	var ng bytes.Buffer
+	w, err := pcapgo.NewNgWriter(&ng, layers.LinkTypeEthernet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.AddInterface(pcapgo.NgInterface{Name: "eth1", LinkType: layers.LinkTypeEthernet}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		data := datagram(1000 + i)
+		info := info(i, data)
+		info.InterfaceIndex = i % 2
+		if err := w.WritePacket(info, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, whole := range [][]byte{ng.Bytes(), pcapOf(t, 2, micros), bigEndian(pcapOf(t, 2, nanos))} {
+		seeds = append(seeds, whole, whole[:len(whole)-7], whole[:20])
+	}
+	return append(seeds, nil, append(bytes.Clone(ng.Bytes()), ng.Bytes()...))
+}
