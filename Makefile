@@ -52,7 +52,7 @@ bench: .SHELLFLAGS = -o pipefail -c
 
 bench: ## measure all figures of docs/performance.md: COUNT runs, some 5 minutes each; as root
 	@mkdir -p bin
-	for bench in '. ./e2e' 'Read ./reader' 'Format ./cmd/xdplog' '. ./asm'; do \
+	for bench in '. ./e2e' 'Read ./reader' 'Format|ReadFile ./cmd/xdplog' '. ./asm'; do \
 		go test -run '^$$' -count $(COUNT) -timeout 3h -bench $$bench || exit; \
 	done | tee bin/bench.txt
 	$(MAKE) figures

@@ -20,37 +20,70 @@ func TestDifferential(t *testing.T) {
 	seed := uint64(number(t, "XDPLOG_FUZZ_SEED", rand.Int64()))
 	t.Logf("XDPLOG_FUZZ_SEED=%d", seed)
 
-	plain := !takesFrags() // where the kernel has no frags there is no other program
-	machines := []*machine{newMachine(t, Config{NoFrags: plain}), newMachine(t, Config{All: true, NoFrags: plain})}
-	splits := true
-	for _, m := range machines {
-		splits = m.splits() && splits
-	}
-	generator := oracle.NewGenerator(seed, longestFrame(t))
-	var (
-		arena   []byte
-		batch   [batchSize]packet
-		start   = time.Now()
-		printed = start
-		done    uint64
-	)
+	d := newDifferential(t, seed)
+	start := time.Now()
+	printed := start
+	done := uint64(0)
 	for packets == 0 || done < packets {
-		arena = fill(generator, arena[:0], batch[:], splits)
-		for _, m := range machines {
-			if err := m.check(batch[:]); err != nil {
-				t.Fatalf("XDPLOG_FUZZ_SEED=%d, after %d packets: %v", seed, done, err)
-			}
+		if err := d.batch(); err != nil {
+			t.Fatalf("XDPLOG_FUZZ_SEED=%d, after %d packets: %v", seed, done, err)
 		}
-		done += uint64(len(batch))
+		done += batchSize
 		if packets == 0 && time.Since(printed) > time.Minute {
 			printed = time.Now()
 			t.Logf("%d packets, %.0f a minute", done, float64(done)/time.Since(start).Minutes())
 		}
 	}
-	t.Logf("%d packets, each through %d programs; %.0f packets a minute", done, len(machines), float64(done)/time.Since(start).Minutes())
-	for _, m := range machines {
+	t.Logf("%d packets, each through %d programs; %.0f packets a minute", done, len(d.machines), float64(done)/time.Since(start).Minutes())
+	for _, m := range d.machines {
 		t.Logf("%+v: %d packets, %d events", m.cfg, m.counted.Seen, m.counted.Captured)
 	}
+}
+
+// BenchmarkDifferential measures how many packets that goes through.
+func BenchmarkDifferential(b *testing.B) {
+	d := newDifferential(b, 1)
+	for b.Loop() {
+		if err := d.batch(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(batchSize*float64(b.N)/b.Elapsed().Minutes(), "packets/min")
+	b.ReportMetric(0, "ns/op") // of a batch
+}
+
+// A differential is made-up packets, and the programs that they go through.
+type differential struct {
+	machines  []*machine
+	splits    bool
+	generator *oracle.Generator
+	packets   [batchSize]packet
+	arena     []byte
+}
+
+func newDifferential(t testing.TB, seed uint64) *differential {
+	t.Helper()
+	plain := !takesFrags() // where the kernel has no frags there is no other program
+	d := &differential{
+		machines:  []*machine{newMachine(t, Config{NoFrags: plain}), newMachine(t, Config{All: true, NoFrags: plain})},
+		splits:    true,
+		generator: oracle.NewGenerator(seed, longestFrame(t)),
+	}
+	for _, m := range d.machines {
+		d.splits = m.splits() && d.splits
+	}
+	return d
+}
+
+// batch holds the programs against the oracle on some packets more.
+func (d *differential) batch() error {
+	d.arena = fill(d.generator, d.arena[:0], d.packets[:], d.splits)
+	for _, m := range d.machines {
+		if err := m.check(d.packets[:]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill sets the packets of a batch to made-up ones, whose bytes it appends to

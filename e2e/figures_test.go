@@ -49,6 +49,9 @@ var promises = []promise{
 	{"text, events a second", "Format/text/IPv4", "events/s", 2e6, true},
 	{"text, allocations an event", "Format/text/IPv4", "allocs/op", 0, false},
 
+	{"-r of a million packets, s", "ReadFile/text", "s/million", 5, false},
+	{"made-up packets a minute, against the oracle", "Differential", "packets/min", 1e6, true},
+
 	{"age at 1 packet/s, perf, ms", "Age/transport=perf/rate=slow", "ms-max", 10, false},
 	{"age at 1 packet/s, ringbuf, ms", "Age/transport=ringbuf/rate=slow", "ms-max", 10, false},
 	{"age at 1 packet/s, mmap, ms", "Age/transport=mmap/rate=slow", "ms-max", 10, false},
