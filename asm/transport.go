@@ -10,13 +10,14 @@ import (
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
-// Transport is the way of a record from the program to its reader.
+// Transport is the way of a record from the program to its reader. Each has a
+// doorbell that is a ring buffer, so that all of them need Linux 5.8.
 type Transport uint8
 
 const (
 	Perf    Transport = iota // a perf buffer per CPU
-	Ringbuf                  // the kernel's ring buffer, one for all CPUs (Linux 5.8)
-	Mmap                     // a ring per CPU in shared memory (Linux 5.5; not on amd64: 5.12)
+	Ringbuf                  // the kernel's ring buffer, one for all CPUs
+	Mmap                     // a ring per CPU in shared memory (not on amd64: Linux 5.12)
 )
 
 var transportNames = [...]string{Perf: "perf", Ringbuf: "ringbuf", Mmap: "mmap"}

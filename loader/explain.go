@@ -47,7 +47,7 @@ func explainLoad(err, memlock error) error {
 	case errors.Is(err, unix.EPERM):
 		return explain(err, "%v: %s", unix.EPERM, forbidden())
 	case errors.Is(err, unix.EINVAL) && errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported):
-		return explain(err, "this kernel has no ring buffers, which came with Linux 5.8: take the perf transport")
+		return explain(err, "this kernel has no ring buffers, which came with Linux 5.8: xdplog needs 5.10")
 	case errors.Is(err, unix.EINVAL) && errors.Is(features.HaveProgramType(ebpf.XDP), ebpf.ErrNotSupported):
 		return explain(err, "this kernel has no XDP: it needs CONFIG_NET and CONFIG_BPF_SYSCALL")
 	case errors.Is(err, unix.E2BIG) && !errors.As(err, &verifier):
