@@ -10,6 +10,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // What happens to an interface while xdplog is on it.
@@ -256,42 +258,40 @@ func TestCPUOffline(t *testing.T) {
 		}
 	}
 	defer set("1")
-	for _, transport := range transportNames {
-		t.Run(transport, func(t *testing.T) {
-			lab := newLabWith(t, labOptions{pairs: 2})
-			capture := lab.xdplog(t, "--transport", transport)
-			for range 3 {
-				set("0")
-				lab.goesOn(t, capture)
-				set("1")
-				lab.goesOn(t, capture)
-			}
+	eachTransport(t, func(t *testing.T, transport asm.Transport) {
+		lab := newLabWith(t, labOptions{pairs: 2})
+		capture := lab.xdplog(t, "--transport", transport.String())
+		for range 3 {
 			set("0")
-			second := start(t, lab.right, "-i", right(1), "-o", "json", "--transport", transport).listens(t)
-			set("1")
-			if err := lab.left.do(pin(1)); err != nil {
-				t.Fatal(err)
-			}
-			lost := uint64(0)
-			if transport == "perf" {
-				lost = 1
-				lab.send(t, marker())
-			} else {
-				lab.goesOn(t, capture)
-			}
-			if err := lab.transmit(1, marker()); err != nil {
-				t.Fatal(err)
-			}
-			if err := lab.left.do(pin(0)); err != nil {
-				t.Fatal(err)
-			}
 			lab.goesOn(t, capture)
-			for _, p := range []*process{capture, second} {
-				if c := p.stop(t).counters; c.Lost != lost {
-					t.Errorf("counters are %+v, want %d lost", c, lost)
-				}
+			set("1")
+			lab.goesOn(t, capture)
+		}
+		set("0")
+		second := start(t, lab.right, "-i", right(1), "-o", "json", "--transport", transport.String()).listens(t)
+		set("1")
+		if err := lab.left.do(pin(1)); err != nil {
+			t.Fatal(err)
+		}
+		lost := uint64(0)
+		if transport == asm.Perf {
+			lost = 1
+			lab.send(t, marker())
+		} else {
+			lab.goesOn(t, capture)
+		}
+		if err := lab.transmit(1, marker()); err != nil {
+			t.Fatal(err)
+		}
+		if err := lab.left.do(pin(0)); err != nil {
+			t.Fatal(err)
+		}
+		lab.goesOn(t, capture)
+		for _, p := range []*process{capture, second} {
+			if c := p.stop(t).counters; c.Lost != lost {
+				t.Errorf("counters are %+v, want %d lost", c, lost)
 			}
-			lab.wantNoProgram(t)
-		})
-	}
+		}
+		lab.wantNoProgram(t)
+	})
 }

@@ -1,11 +1,12 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // TestConnectionAttempts shows the packets that open a connection to a net,
@@ -62,72 +63,65 @@ func TestFilterUsage(t *testing.T) {
 	lab.wantNoProgram(t)
 }
 
-// transportNames are the values of --transport.
-var transportNames = []string{"perf", "ringbuf", "mmap"}
-
 // TestTransports sends 100,000 packets by each way in each mode: every one of
 // them is delivered or counted as lost.
 func TestTransports(t *testing.T) {
 	const packets = 100_000
-	for _, transport := range transportNames {
-		t.Run(transport, func(t *testing.T) {
-			eachMode(t, func(t *testing.T, mode string) {
-				lab := newLab(t)
-				if transport == "mmap" && !hasLargeValues(t) {
-					complain(t, lab.right, 1, []string{"buffer", "4 MiB", "ringbuf"}, "-i", right(0), "--transport", transport, "--buffer", "16MiB")
-					lacks(t, "buffers of 4 MiB and more for transport mmap")
-					return
-				}
-				capture := lab.xdplog(t, "--mode", mode, "--transport", transport, "--buffer", "16MiB")
-				lab.burst(t, packets, marker())
-				lab.udp(t, 0, false, 53, 1, 18) // received: all before it are, too
+	eachTransport(t, func(t *testing.T, transport asm.Transport) {
+		eachMode(t, func(t *testing.T, mode string) {
+			lab := newLab(t)
+			if transport == asm.Mmap && !hasLargeValues(t) {
+				complain(t, lab.right, 1, []string{"buffer", "4 MiB", "ringbuf"}, "-i", right(0), "--transport", transport.String(), "--buffer", "16MiB")
+				lacks(t, "buffers of 4 MiB and more for transport mmap")
+				return
+			}
+			capture := lab.xdplog(t, "--mode", mode, "--transport", transport.String(), "--buffer", "16MiB")
+			lab.burst(t, packets, marker())
+			lab.udp(t, 0, false, 53, 1, 18) // received: all before it are, too
 
-				end := capture.stop(t)
-				lab.wantNoProgram(t)
-				c := end.counters
-				if c.Seen != packets+1 || c.Matched != packets+1 || c.Lost != 0 {
-					t.Errorf("counters are %+v, want %d seen and matched, none lost", c, packets+1)
-				}
-				if got := uint64(len(end.lines)); got != c.Captured {
-					t.Errorf("%d events came out, want the %d that were captured", got, c.Captured)
-				}
-				for _, line := range end.lines {
-					parseEvent(t, line)
-				}
-			})
+			end := capture.stop(t)
+			lab.wantNoProgram(t)
+			c := end.counters
+			if c.Seen != packets+1 || c.Matched != packets+1 || c.Lost != 0 {
+				t.Errorf("counters are %+v, want %d seen and matched, none lost", c, packets+1)
+			}
+			if got := uint64(len(end.lines)); got != c.Captured {
+				t.Errorf("%d events came out, want the %d that were captured", got, c.Captured)
+			}
+			for _, line := range end.lines {
+				parseEvent(t, line)
+			}
 		})
-	}
+	})
 }
 
 // TestTransportFull has a reader that does not keep up: what is not delivered
 // is counted.
 func TestTransportFull(t *testing.T) {
 	const packets = 50_000
-	for _, transport := range transportNames {
-		t.Run(transport, func(t *testing.T) {
-			lab := newLab(t)
-			capture := launch(t, lab.right, command("-i", right(0), "-o", "json", "--transport", transport, "--buffer", "64KiB")).listens(t)
-			lab.burst(t, packets, marker())
-			capture.read()
-			end := capture.stop(t)
-			lab.wantNoProgram(t)
-			c := end.counters
-			if c.Matched != packets || c.Lost == 0 || uint64(len(end.lines)) != c.Captured {
-				t.Errorf("counters are %+v and %d events came out, want %d matched, some lost and as many out as captured", c, len(end.lines), packets)
-			}
-		})
-	}
+	eachTransport(t, func(t *testing.T, transport asm.Transport) {
+		lab := newLab(t)
+		capture := launch(t, lab.right, command("-i", right(0), "-o", "json", "--transport", transport.String(), "--buffer", "64KiB")).listens(t)
+		lab.burst(t, packets, marker())
+		capture.read()
+		end := capture.stop(t)
+		lab.wantNoProgram(t)
+		c := end.counters
+		if c.Matched != packets || c.Lost == 0 || uint64(len(end.lines)) != c.Captured {
+			t.Errorf("counters are %+v and %d events came out, want %d matched, some lost and as many out as captured", c, len(end.lines), packets)
+		}
+	})
 }
 
 // TestSampling reports one packet in ten: exactly, as all are received on one
 // CPU, and about so by chance.
 func TestSampling(t *testing.T) {
 	const packets = 10_000
-	for _, transport := range transportNames {
+	eachTransport(t, func(t *testing.T, transport asm.Transport) {
 		for _, flag := range []string{"--sample", "--sample-random"} {
-			t.Run(fmt.Sprint(transport, flag), func(t *testing.T) {
+			t.Run(flag, func(t *testing.T) {
 				lab := newLab(t)
-				capture := lab.xdplog(t, "--transport", transport, flag, "10")
+				capture := lab.xdplog(t, "--transport", transport.String(), flag, "10")
 				lab.burst(t, packets, marker())
 				end := capture.stop(t)
 				lab.wantNoProgram(t)
@@ -140,7 +134,7 @@ func TestSampling(t *testing.T) {
 				}
 			})
 		}
-	}
+	})
 }
 
 // TestClocks has events that are not old, whatever their time is from.

@@ -8,8 +8,11 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
+	bpf "github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
 )
 
 // What kernels have, or don't, is found by trying, never by their version.
@@ -26,6 +29,26 @@ const nativeJumbo = "native XDP for packets of several buffers, as jumbo frames 
 func lacks(t testing.TB, feature string, args ...any) {
 	t.Helper()
 	t.Logf("this kernel lacks "+feature, args...)
+}
+
+// needTransport skips a test of transport mmap where the kernel does not take it,
+// after it has seen that xdplog says so.
+func needTransport(t *testing.T, transport asm.Transport) {
+	t.Helper()
+	needPrivilege(t)
+	if transport != asm.Mmap {
+		return
+	}
+	coll, err := loader.Load(asm.Config{Transport: transport, Buffer: asm.MinBuffer})
+	if err == nil {
+		coll.Close()
+		return
+	}
+	if !strings.Contains(err.Error(), "Linux 5.12") {
+		t.Fatal(err)
+	}
+	complain(t, newLab(t).right, 1, []string{"Linux 5.12", "ringbuf or perf"}, "-i", right(0), "--transport", transport.String())
+	t.Skip("this kernel lacks atomics that fetch, which transport mmap takes (Linux 5.12)")
 }
 
 // admit lets processes of others than root have what some kernels keep from
@@ -69,10 +92,10 @@ func hasCoarseTime(t testing.TB) bool {
 	needPrivilege(t)
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.XDP,
-		Instructions: asm.Instructions{
-			asm.FnKtimeGetCoarseNs.Call(),
-			asm.Mov.Imm(asm.R0, xdpPass),
-			asm.Return(),
+		Instructions: bpf.Instructions{
+			bpf.FnKtimeGetCoarseNs.Call(),
+			bpf.Mov.Imm(bpf.R0, xdpPass),
+			bpf.Return(),
 		},
 	})
 	if err != nil {

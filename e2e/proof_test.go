@@ -36,7 +36,10 @@ var transports = []asm.Transport{asm.Perf, asm.Ringbuf, asm.Mmap}
 
 func eachTransport(t *testing.T, test func(*testing.T, asm.Transport)) {
 	for _, transport := range transports {
-		t.Run(transport.String(), func(t *testing.T) { test(t, transport) })
+		t.Run(transport.String(), func(t *testing.T) {
+			needTransport(t, transport)
+			test(t, transport)
+		})
 	}
 }
 

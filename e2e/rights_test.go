@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // nobody is a user who has some capabilities and no other right.
@@ -28,9 +30,8 @@ func TestCapabilities(t *testing.T) {
 		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 		launch(t, lab.right, cmd).read().complains(t, 1, words...)
 	})
-	for _, flag := range []string{
-		"--mode=auto", "--mode=native", "--mode=generic", "--transport=perf", "--transport=ringbuf", "--transport=mmap",
-	} {
+	works := func(t *testing.T, flag string) {
+		t.Helper()
 		cmd := command("-i", right(0), "-o", "json", flag)
 		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 		capture := launch(t, lab.right, cmd).read().listens(t)
@@ -39,6 +40,10 @@ func TestCapabilities(t *testing.T) {
 		capture.stop(t)
 		lab.wantNoProgram(t)
 	}
+	for _, mode := range []string{"auto", "native", "generic"} {
+		works(t, "--mode="+mode)
+	}
+	eachTransport(t, func(t *testing.T, transport asm.Transport) { works(t, "--transport="+transport.String()) })
 	for _, c := range []struct {
 		has   []uintptr
 		names string
@@ -81,19 +86,21 @@ func TestRightsGivenUp(t *testing.T) {
 	admit(t, nil)
 	outside, name := lab.elsewhere(t)
 	for _, c := range []struct {
-		who  string
-		attr *syscall.SysProcAttr
-		from *thread
-		args []string
+		who       string
+		attr      *syscall.SysProcAttr
+		from      *thread
+		transport asm.Transport
+		args      []string
 	}{
-		{"root", nil, lab.right, nil},
-		{"root with ringbuf", nil, lab.right, []string{"--transport", "ringbuf"}},
-		{"root with mmap", nil, lab.right, []string{"--transport", "mmap"}},
-		{"nobody", nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON), lab.right, nil},
-		{"root, from another namespace", nil, outside, []string{"--netns", name}},
+		{"root", nil, lab.right, asm.Perf, nil},
+		{"root with ringbuf", nil, lab.right, asm.Ringbuf, nil},
+		{"root with mmap", nil, lab.right, asm.Mmap, nil},
+		{"nobody", nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON), lab.right, asm.Perf, nil},
+		{"root, from another namespace", nil, outside, asm.Perf, []string{"--netns", name}},
 	} {
 		t.Run(c.who, func(t *testing.T) {
-			cmd := command(append([]string{"-i", right(0), "-o", "json", "--stats", "20ms"}, c.args...)...)
+			needTransport(t, c.transport)
+			cmd := command(append([]string{"-i", right(0), "-o", "json", "--stats", "20ms", "--transport", c.transport.String()}, c.args...)...)
 			cmd.SysProcAttr = c.attr
 			capture := launch(t, c.from, cmd).read().listens(t)
 			lab.goesOn(t, capture)

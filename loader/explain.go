@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,8 @@ func explainLoad(err, memlock error) error {
 		return explain(err, "%v: this kernel has no maps as large as the buffer, in transport mmap less than 4 MiB a CPU: ask for less, or take transport ringbuf or perf", unix.E2BIG)
 	case errors.As(err, &verifier) && unknownHelper(verifier) == bpf.FnKtimeGetCoarseNs:
 		return explain(err, "this kernel has no coarse time stamps, which came with Linux 5.11: take precise ones")
+	case errors.As(err, &verifier) && unknownAtomic(verifier):
+		return explain(err, "this kernel has no atomics that fetch, which transport mmap takes on %s and which came with Linux 5.12: take ringbuf or perf", runtime.GOARCH)
 	case errors.As(err, &verifier) && errors.Is(err, unix.E2BIG):
 		return explain(err, "the filter is too large for the kernel's verifier: split or simplify it")
 	case errors.As(err, &verifier):
@@ -128,6 +131,11 @@ func unknownHelper(err *ebpf.VerifierError) bpf.BuiltinFunc {
 		}
 	}
 	return 0
+}
+
+// unknownAtomic reports whether the verifier knows no atomic but the plain add.
+func unknownAtomic(err *ebpf.VerifierError) bool {
+	return slices.ContainsFunc(err.Log, func(line string) bool { return strings.Contains(line, "BPF_STX uses reserved fields") })
 }
 
 // oneLine is err, with its line breaks made spaces.

@@ -124,6 +124,7 @@ func TestExplainLoad(t *testing.T) {
 		{fmt.Errorf("map create: %w", unix.E2BIG), nil, "less than 4 MiB a CPU: ask for less"},
 		{&ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"0: (95) exit", "R0 !read_ok", "processed 1 insns"}}, nil, "invalid argument: R0 !read_ok"},
 		{&ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"7: (85) call unknown#160", "invalid func unknown#160"}}, nil, "Linux 5.11: take precise ones"},
+		{&ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"BPF_STX uses reserved fields", "processed 0 insns"}}, nil, "came with Linux 5.12: take ringbuf or perf"},
 		{
 			&ebpf.VerifierError{Cause: unix.E2BIG, Log: []string{"BPF program is too large. Processed 1000001 insn", "processed 1000001 insns"}}, nil,
 			"the filter is too large for the kernel's verifier: split or simplify it",
