@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -115,27 +113,6 @@ func BenchmarkIdle(b *testing.B) {
 		b.ReportMetric(0, "ns/op")
 		xdplog.stop(b)
 	})
-}
-
-// cpuTime is what all of the process's threads have used.
-func (p *process) cpuTime(t testing.TB) (sum time.Duration) {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
-		}
-		var ns int64
-		if _, err := fmt.Sscan(string(text), &ns); err != nil {
-			t.Fatalf("read %s: %v", file, err)
-		}
-		sum += time.Duration(ns)
-	}
-	return sum
 }
 
 // BenchmarkAge measures how old events are when they are delivered: at one

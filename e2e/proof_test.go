@@ -48,14 +48,14 @@ const identity = 200_000 // frames: more than the default buffers hold
 
 func numberedFrame() []byte { return floodFrame(64, layers.EthernetTypeIPv6) }
 
-// account fails the test unless made frames, which a capture ended with, were
-// all seen, and delivered or counted as lost; and every event was right.
-func (end outcome) account(t testing.TB, made uint64) {
+// account fails the test unless all frames that arrived were seen, and delivered
+// or counted as lost; and every event was right.
+func (end outcome) account(t testing.TB, arrived uint64) {
 	t.Helper()
 	n := end.counters
-	t.Logf("%d frames made, %+v", made, n)
-	if n.Seen != made || n.Captured+n.Lost+n.SampledOut != made || end.delivered != n.Captured {
-		t.Errorf("%d frames were made and %d events delivered, the counters are %+v", made, end.delivered, n)
+	t.Logf("%d frames arrived, %+v", arrived, n)
+	if n.Seen != arrived || n.Captured+n.Lost+n.SampledOut != arrived || end.delivered != n.Captured {
+		t.Errorf("%d frames arrived and %d events were delivered, the counters are %+v", arrived, end.delivered, n)
 	}
 	if end.check.err != nil {
 		t.Error(end.check.err)
@@ -79,7 +79,7 @@ func TestNumbered(t *testing.T) {
 			flood.send(t, int(goal-capture.delivered.Load()))
 			capture.caughtUp(t)
 		}
-		capture.finish(t).account(t, flood.made)
+		capture.finish(t).account(t, flood.arrived(t))
 	})
 }
 
@@ -109,7 +109,7 @@ func TestIdentityStopped(t *testing.T) {
 			capture.caughtUp(t)
 			capture.gate.close()
 		}
-		capture.finish(t).account(t, flood.made)
+		capture.finish(t).account(t, flood.arrived(t))
 	})
 }
 
@@ -133,7 +133,7 @@ func TestIdentityCPUs(t *testing.T) {
 		flooding.Wait()
 		lab.settle()
 		capture.caughtUp(t)
-		capture.finish(t).account(t, floods[0].made+floods[1].made)
+		capture.finish(t).account(t, floods[0].arrived(t)+floods[1].arrived(t))
 	})
 }
 
@@ -155,8 +155,8 @@ func TestIdentityKilled(t *testing.T) {
 		lab.settle()
 		n := capture.counters(t)
 		t.Logf("%d delivered, %+v", delivered, n)
-		if n.Seen != flood.made || n.Matched() != n.Seen {
-			t.Errorf("counters are %+v after %d frames", n, flood.made)
+		if arrived := flood.arrived(t); n.Seen != arrived || n.Matched() != n.Seen {
+			t.Errorf("counters are %+v after %d frames", n, arrived)
 		}
 		slots := uint64(2 * reader.DefaultBuffer * len(cpus(t)) / shared.RecordSize)
 		if n.Captured > delivered+slots || n.Captured < delivered || n.Lost == 0 {
@@ -229,7 +229,7 @@ func TestAgeBeside(t *testing.T) {
 		}
 		flooding.Wait()
 		capture.caughtUp(t)
-		capture.finish(t).account(t, crowd.made+lone.made)
+		capture.finish(t).account(t, crowd.arrived(t)+lone.arrived(t))
 		capture.ages.report(t)
 	})
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -39,12 +38,11 @@ func soakCommand(t *testing.T, transport asm.Transport, mode string, life time.D
 	flooding := lab.floodOn(t)
 	early := xdplog.harass(t, life/3)
 	late := xdplog.harass(t, life-life/3)
-	made := flooding.pause(t)
-	lab.settle()
+	arrived := flooding.pause(t)
 	total := xdplog.stop(t).balances(t)
-	t.Logf("%d frames made, %+v; %.1f MB, at the end %.1f", made, total, early, late)
-	if total.Matched != made {
-		t.Errorf("%d packets were counted of %d", total.Matched, made)
+	t.Logf("%d frames arrived, %+v; %.1f MB, at the end %.1f", arrived, total, early, late)
+	if total.Matched != arrived {
+		t.Errorf("%d packets were counted of %d", total.Matched, arrived)
 	}
 	if late > 1.05*early {
 		t.Errorf("memory has grown from %.1f to %.1f MB", early, late)
@@ -82,21 +80,6 @@ func (p *process) harass(t testing.TB, d time.Duration) float64 {
 	}
 	time.Sleep(50 * time.Millisecond)
 	return p.memory(t, "VmRSS")
-}
-
-// memory is one of the sizes in the process's status, in MB.
-func (p *process) memory(t testing.TB, name string) float64 {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "\n"+name+":")
-	var kB float64
-	if _, err := fmt.Sscan(rest, &kB); err != nil {
-		t.Fatalf("no %s in the process's status: %v", name, err)
-	}
-	return kB * 1024 / 1e6
 }
 
 // closing is what the command says at its end, in tcpdump's words.
@@ -162,13 +145,14 @@ func (s *steadyFlood) halt() {
 	}
 }
 
-// pause ends the flood, and returns how many frames it has made since it was
-// first started.
+// pause ends the flood, and returns how many of its frames have arrived since it
+// was first started.
 func (s *steadyFlood) pause(t testing.TB) uint64 {
 	t.Helper()
 	s.halt()
 	if s.err != nil {
 		t.Fatalf("flood: %v", s.err)
 	}
-	return s.made
+	s.lab.settle()
+	return s.arrived(t)
 }

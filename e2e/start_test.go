@@ -14,29 +14,27 @@ const (
 	maxBinary = 10.0                  // MB, stripped
 )
 
-// peakMemory is the most memory that the process has had resident, in MB.
-func (p *process) peakMemory(t testing.TB) float64 {
-	t.Helper()
-	return p.memory(t, "VmHWM")
-}
-
 // TestFootprint holds xdplog to its promises. Time is the best of several
-// starts, and may be twice what is promised: other processes add to it, and
-// BenchmarkStart is what gives the figure. With -short, for emulated machines,
-// neither is looked at.
+// starts, and may be twice what is promised: BenchmarkStart is what gives the
+// figure. A start tells nothing in which other processes kept it from the CPUs
+// for half of the time. With -short, for emulated machines, neither is looked at.
 func TestFootprint(t *testing.T) {
 	lab := newLab(t)
 	best := time.Hour
 	for i := 0; i < 5 || i < 30 && best > maxStart; i++ {
 		begin := time.Now()
 		capture := lab.xdplog(t)
-		best = min(best, time.Since(begin))
+		took := time.Since(begin)
+		if _, waited := capture.scheduled(t); waited < took/2 {
+			best = min(best, took)
+		}
 		lab.wantProgram(t, "native")
 		capture.stop(t)
 		lab.wantNoProgram(t)
 	}
-	t.Logf("start to attached: %v", best)
-	if best > 2*maxStart && !testing.Short() {
+	busy := best == time.Hour
+	t.Logf("start to attached: %v; the machine too busy to tell: %v", best, busy)
+	if best > 2*maxStart && !busy && !testing.Short() {
 		t.Errorf("start to attached takes %v at best, want %v", best, maxStart)
 	}
 
