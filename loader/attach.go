@@ -28,6 +28,7 @@ type Options struct {
 type Attachment struct {
 	site     *site
 	prog     *ebpf.Program // our own descriptor: the caller may close his
+	passer   *passer       // takes its place before it is taken off: see retire; nil: none
 	id       uint32
 	mode     Mode
 	fallback error
@@ -63,6 +64,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if a.prog, err = prog.Clone(); err != nil {
 		return nil, fmt.Errorf("attach: %w", err)
 	}
+	a.passer = newPasser()
 	info, err := a.prog.Info()
 	if err != nil {
 		return nil, fmt.Errorf("attach: %w", err)
@@ -126,7 +128,11 @@ func (a *Attachment) set(mode Mode, old **attached) error {
 		if before.mode == mode {
 			return c.setXDP(index, a.prog.FD(), mode, before.prog.FD())
 		}
-		if err := c.setXDP(index, noProgram, before.mode, before.prog.FD()); err != nil {
+		there := before.prog
+		if a.site.retire(before.mode, there, a.passer) {
+			there = a.passer.prog
+		}
+		if err := c.setXDP(index, noProgram, before.mode, there.FD()); err != nil {
 			return err
 		}
 		*old = nil
@@ -194,4 +200,5 @@ func (a *Attachment) release() {
 	if a.prog != nil {
 		a.prog.Close()
 	}
+	a.passer.close()
 }

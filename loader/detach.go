@@ -40,7 +40,9 @@ func Detach(iface, namespace string) (Removed, error) {
 	if err := s.abandoned(found); err != nil {
 		return Removed{}, err
 	}
-	err = s.takeOff(found.id, found.mode, found.prog.FD())
+	passer := newPasser()
+	defer passer.close()
+	err = s.takeOff(found.id, found.mode, found.prog, passer)
 	if errors.Is(err, unix.ENODEV) {
 		err = s.explain(err)
 	}

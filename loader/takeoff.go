@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
 // shut is Close, which does it once.
 func (a *Attachment) shut() error {
 	a.closing.Store(true)
-	err := a.site.takeOff(a.id, a.mode, a.prog.FD())
+	err := a.site.takeOff(a.id, a.mode, a.prog, a.passer)
 	if errors.Is(err, unix.ENODEV) {
 		err = nil
 		if a.watch.moved() {
@@ -28,12 +29,15 @@ func (a *Attachment) shut() error {
 // takeOff takes the program off the interface, and asks whether it is off: a
 // request may succeed and change nothing. The error is ENODEV if the interface
 // is gone, and wraps ErrReplaced if another program is in its place.
-func (s *site) takeOff(id uint32, mode Mode, prog int) error {
+func (s *site) takeOff(id uint32, mode Mode, prog *ebpf.Program, passer *passer) error {
+	if s.retire(mode, prog, passer) {
+		id, prog = passer.id, passer.prog
+	}
 	var err error
 	for attempt := range 5 {
 		time.Sleep(time.Duration(attempt*attempt) * 10 * time.Millisecond)
 
-		err = s.conn.setXDP(s.link.index, noProgram, mode, prog)
+		err = s.conn.setXDP(s.link.index, noProgram, mode, prog.FD())
 		now, asked := s.conn.link(s.link.index)
 		if asked != nil {
 			if errors.Is(asked, unix.ENODEV) {
@@ -110,7 +114,7 @@ func (a *Attachment) takeOffIn(path string) error {
 	}
 	for _, l := range links {
 		if mode, on := l.mode(a.id); on {
-			return (&site{conn: c, link: l}).takeOff(a.id, mode, a.prog.FD())
+			return (&site{conn: c, link: l}).takeOff(a.id, mode, a.prog, a.passer)
 		}
 	}
 	return unix.ENODEV
