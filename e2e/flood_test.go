@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/rlimit"
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
@@ -89,6 +90,7 @@ func (l *lab) flood(t testing.TB, i, cpu int, frame []byte, number numbered) *fl
 	if err != nil {
 		t.Fatalf("find %s: %v", left(i), err)
 	}
+	rlimit.RemoveMemlock() // needed before 5.11 only, where the load then says so
 	f.generator, err = ebpf.NewCollection(generator(to.Index, number))
 	if err != nil {
 		t.Fatalf("load the generator: %v", err)
