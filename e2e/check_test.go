@@ -68,6 +68,31 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckNamespace looks at an interface in another network namespace.
+func TestCheckNamespace(t *testing.T) {
+	lab := newLab(t)
+	outside, name := lab.elsewhere(t)
+	facts, end := runCheck(t, outside, nil, "-i", right(0), "--netns", name)
+	if end.status != 0 || end.stderr != "" {
+		t.Errorf("exit status is %d, want 0:\n%s", end.status, end.stderr)
+	}
+	here, _ := runCheck(t, lab.right, nil, "-i", right(0))
+	for _, of := range []string{" link", " driver", " MTU", " receive queues", " XDP features", " XDP program"} {
+		there := facts[right(0)+of]
+		if there != here[right(0)+of] || there.Status == "" {
+			t.Errorf("%+v from outside, %+v from inside", there, here[right(0)+of])
+		}
+	}
+	if f := facts["capability CAP_SYS_ADMIN"]; !f.Required {
+		t.Errorf("%+v, want it to be required", f)
+	}
+
+	facts, end = runCheck(t, outside, nil, "-i", right(0), "--netns", "nosuchns")
+	if f := facts["interface"]; end.status != 1 || f.Status != "no" || !strings.Contains(f.Found, "no network namespace") {
+		t.Errorf("exit status is %d, want 1; %+v", end.status, f)
+	}
+}
+
 // TestCheckUnprivileged names what is missing, and needs nothing to do so.
 func TestCheckUnprivileged(t *testing.T) {
 	lab := newLab(t)

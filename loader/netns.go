@@ -91,6 +91,19 @@ func (n *namespace) do(f func() error) error {
 	return <-done
 }
 
+// Within calls f on a thread that is in a namespace as in [Options], and returns
+// its error. Sockets that f opens belong to that namespace from then on,
+// whichever thread uses them; goroutines that it starts do not.
+// It takes CAP_SYS_ADMIN, except for the caller's own namespace, "".
+func Within(namespace string, f func() error) error {
+	ns, err := openNamespace(namespace)
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	return ns.do(f)
+}
+
 // enter is do on a goroutine of its own: if its thread can't be brought back,
 // it returns still locked to it, and the runtime ends the thread with it.
 func (n *namespace) enter(f func() error) error {

@@ -18,14 +18,8 @@ type Program struct {
 // [Options]. It changes nothing, and needs no capability for the caller's own
 // namespace.
 func Programs(iface, namespace string) ([]Program, error) {
-	ns, err := openNamespace(namespace)
-	if err != nil {
-		return nil, err
-	}
-	defer ns.close()
-
 	var programs []Program
-	err = ns.do(func() error {
+	err := Within(namespace, func() error {
 		c, err := dial()
 		if err != nil {
 			return err

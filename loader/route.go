@@ -11,14 +11,8 @@ import (
 // DefaultInterface returns the name of the interface of the default route,
 // IPv4's or else IPv6's, in a namespace as in [Options].
 func DefaultInterface(namespace string) (string, error) {
-	ns, err := openNamespace(namespace)
-	if err != nil {
-		return "", err
-	}
-	defer ns.close()
-
 	var name string
-	err = ns.do(func() (err error) {
+	err := Within(namespace, func() (err error) {
 		name, err = defaultInterface()
 		return err
 	})

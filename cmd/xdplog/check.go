@@ -22,17 +22,18 @@ and 1 if a fact that is marked as required says no.`
 
 func checkCommand(env environment) *cobra.Command {
 	var interfaces []string
-	var output string
+	var namespace, output string
 	cmd := &cobra.Command{
-		Use:   "check [-i NAME] [-o FORMAT]",
+		Use:   "check [-i NAME] [--netns NS] [-o FORMAT]",
 		Short: "say whether it works here, and why not",
 		Long:  checkLong,
 		Args:  noWords,
 		RunE: func(*cobra.Command, []string) error {
-			return check(interfaces, output, env.stdout)
+			return check(interfaces, namespace, output, env.stdout)
 		},
 	}
 	addInterface(cmd, list(&interfaces), "interface, repeatable (default: the default route's)")
+	addNamespace(cmd, &namespace)
 	formats := []string{"text", "json"}
 	cmd.Flags().VarP(value[string]{&output, oneOfWords(formats), "FORMAT"}, "output", "o", "text (default), json")
 	complete(cmd, "output", func() []string { return formats })
@@ -86,14 +87,14 @@ func (r *report) add(f fact) error {
 }
 
 // check finds out everything, and returns an error if something required is missing.
-func check(interfaces []string, output string, to io.Writer) error {
+func check(interfaces []string, namespace, output string, to io.Writer) error {
 	r := &report{to: to, append: appendFact}
 	if output == "json" {
 		r.append = appendFactJSON
 	}
-	facts := machineFacts()
+	facts := machineFacts(namespace)
 	if len(interfaces) == 0 {
-		name, err := loader.DefaultInterface("")
+		name, err := loader.DefaultInterface(namespace)
 		if err != nil {
 			facts = append(facts, fact{name: "interface", verdict: no, required: true, found: err.Error()})
 		} else {
@@ -101,7 +102,7 @@ func check(interfaces []string, output string, to io.Writer) error {
 		}
 	}
 	for _, name := range interfaces {
-		facts = append(facts, interfaceFacts(name)...)
+		facts = append(facts, interfaceFacts(name, namespace)...)
 	}
 	for _, f := range facts {
 		if err := r.add(f); err != nil {

@@ -13,28 +13,43 @@ import (
 	"github.com/xdplog/xdplog/loader"
 )
 
-// interfaceFacts are those of an interface. Nothing is attached to it.
-func interfaceFacts(given string) []fact {
-	programs, err := loader.Programs(given, "")
+// interfaceFacts are those of an interface in a network namespace, "" for the
+// own one. Nothing is attached to it.
+func interfaceFacts(given, namespace string) []fact {
+	programs, err := loader.Programs(given, namespace)
 	if err != nil {
 		return []fact{{name: "interface", verdict: no, required: true, found: err.Error()}}
 	}
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	var link netlink.Link
-	if err == nil {
-		defer handle.Close()
-		link, err = handle.LinkByName(given)
-	}
+	var facts []fact
+	err = loader.Within(namespace, func() (err error) {
+		facts, err = linkFacts(given, programs, namespace == "")
+		return err
+	})
 	if err != nil {
 		return []fact{{name: "interface " + given, verdict: unknown, required: true, found: err.Error()}}
+	}
+	return facts
+}
+
+// linkFacts are those of an interface in the thread's network namespace. /sys is
+// that of the process.
+func linkFacts(given string, programs []loader.Program, sysfs bool) ([]fact, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	link, err := handle.LinkByName(given)
+	if err != nil {
+		return nil, err
 	}
 	attrs := link.Attrs()
 	features, err := xdpFeatures(attrs.Index)
 	facts := []fact{
 		stateFact(attrs),
-		{verdict: yes, name: "driver", found: driver(attrs.Name)},
+		{verdict: yes, name: "driver", found: driver(attrs.Name, sysfs)},
 		mtuFact(attrs, features, err == nil),
-		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs))},
+		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs, sysfs))},
 		featureFact(features, err),
 		programFact(programs),
 	}
@@ -44,7 +59,7 @@ func interfaceFacts(given string) []fact {
 	for i := range facts {
 		facts[i].name = attrs.Name + " " + facts[i].name
 	}
-	return facts
+	return facts, nil
 }
 
 func stateFact(attrs *netlink.LinkAttrs) fact {
@@ -57,12 +72,15 @@ func stateFact(attrs *netlink.LinkAttrs) fact {
 
 // driver is the name of an interface's driver: ethtool's word, which virtual
 // interfaces have too, or that of sysfs, or "".
-func driver(name string) string {
+func driver(name string, sysfs bool) string {
 	if socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
 		defer unix.Close(socket)
 		if info, err := unix.IoctlGetEthtoolDrvinfo(socket, name); err == nil {
 			return unix.ByteSliceToString(info.Driver[:])
 		}
+	}
+	if !sysfs {
+		return ""
 	}
 	target, err := os.Readlink(filepath.Join("/sys/class/net", name, "device/driver"))
 	if err != nil {
@@ -85,7 +103,10 @@ func mtuFact(attrs *netlink.LinkAttrs, features uint64, known bool) fact {
 }
 
 // receiveQueues counts the queues in use, or says how many were made.
-func receiveQueues(attrs *netlink.LinkAttrs) int {
+func receiveQueues(attrs *netlink.LinkAttrs, sysfs bool) int {
+	if !sysfs {
+		return attrs.NumRxQueues
+	}
 	queues, _ := filepath.Glob("/sys/class/net/" + globEscape(attrs.Name) + "/queues/rx-*")
 	if len(queues) > 0 {
 		return len(queues)

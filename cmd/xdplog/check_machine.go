@@ -18,10 +18,10 @@ import (
 	"github.com/xdplog/xdplog/reader"
 )
 
-// machineFacts are those that every interface shares.
-func machineFacts() []fact {
+// machineFacts are those that every interface in a namespace shares.
+func machineFacts(namespace string) []fact {
 	facts := []fact{kernelFact()}
-	facts = append(facts, capabilityFacts()...)
+	facts = append(facts, capabilityFacts(namespace != "")...)
 	facts = append(facts, bpfFact(), memlockFact(), jitFact(), unprivilegedFact(), btfFact())
 	facts = append(facts, transportFacts()...)
 	return append(facts, modeFacts()...)
@@ -40,11 +40,12 @@ func kernelFact() fact {
 	return f
 }
 
-func capabilityFacts() []fact {
+// capabilityFacts tell of each capability; to enter a namespace takes one more.
+func capabilityFacts(enter bool) []fact {
 	missing := loader.MissingCapabilities()
 	var facts []fact
 	for _, name := range []string{"CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"} {
-		f := fact{name: "capability " + name, verdict: yes, required: name != "CAP_SYS_ADMIN"}
+		f := fact{name: "capability " + name, verdict: yes, required: enter || name != "CAP_SYS_ADMIN"}
 		if slices.Contains(missing, name) {
 			f.verdict = no
 			f.found = "missing"
