@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -20,6 +21,8 @@ import (
 // not ring. That is why the first sleep is no longer than latency.
 type dozing struct {
 	source
+	mu       sync.Mutex // held by read; close waits for it: the caller's maps may go then
+	closed   bool
 	asleep   *ebpf.Map // of one word: not 0 if the program is to ring
 	doorbell *ringbuf.Reader
 	rung     ringbuf.Record
@@ -48,6 +51,11 @@ func newDozing(inner source, asleep, doorbell *ebpf.Map) (*dozing, error) {
 }
 
 func (d *dozing) read(into batch, clock *clock, latency time.Duration) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return 0, os.ErrClosed
+	}
 	if d.quiet == busy || latency == 0 {
 		n, err := d.source.read(into, clock, latency)
 		if n == 0 {
@@ -103,5 +111,9 @@ func (d *dozing) wake() error {
 }
 
 func (d *dozing) close() error {
-	return errors.Join(d.doorbell.Close(), d.source.close())
+	err := errors.Join(d.doorbell.Close(), d.source.close()) // which ends a read
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	return err
 }

@@ -68,9 +68,11 @@ func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
 	for cpu := range cpus {
 		base := unsafe.Pointer(&memory[cpu*stride])
 		slots := unsafe.Add(base, wire.RingSize)
+		control := (*wire.Ring)(base)
 		s.rings = append(s.rings, ring{
-			control: (*wire.Ring)(base),
+			control: control,
 			slots:   unsafe.Slice((*wire.Record)(slots), count),
+			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
 		})
 	}
 	return s, nil
@@ -98,12 +100,13 @@ func (s *mmapSource) read(into batch, clock *clock, latency time.Duration) (int,
 	idle := !s.busy
 	s.busy = false
 	s.doorbell.SetDeadline(deadline)
-	if err := s.doorbell.ReadInto(&s.rung); err != nil &&
-		!errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ringbuf.ErrFlushed) {
+	err := s.doorbell.ReadInto(&s.rung)
+	slept := errors.Is(err, os.ErrDeadlineExceeded) // and no bell of before cut it short
+	if err != nil && !slept && !errors.Is(err, ringbuf.ErrFlushed) {
 		return 0, err
 	}
 	n := s.take(into, clock)
-	s.quiet = idle && n == 0
+	s.quiet = slept && idle && n == 0
 	return n, nil
 }
 
@@ -128,10 +131,10 @@ func (s *mmapSource) take(into batch, clock *clock) (n int) {
 			r.tail += count
 			atomic.StoreUint64(&r.control.Tail, r.tail) // now the slots are the program's again
 		}
-		if n == into.len() {
-			break // and go on with this ring
-		}
 		s.turn = (s.turn + 1) % len(s.rings)
+		if n == into.len() {
+			break // and go on with the next ring, however much this one holds
+		}
 	}
 	if n > 0 {
 		s.busy, s.quiet = true, false
@@ -165,6 +168,15 @@ func (s *mmapSource) mark() (reached bool) {
 		reached = reached || r.waiting() >= ahead
 	}
 	return reached
+}
+
+func (s *mmapSource) waiting(uint64) (n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.rings {
+		n += s.rings[i].waiting()
+	}
+	return n
 }
 
 func (s *mmapSource) wake() error { return s.doorbell.Flush() }

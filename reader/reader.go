@@ -43,16 +43,22 @@ type Reader struct {
 	clock    clock
 	latency  time.Duration
 
+	before    uint64 // captured when it was opened
 	delivered uint64
-	finish    atomic.Bool
-	grace     time.Time // when a reader that finishes stops waiting for events
+	empty     bool    // the last look found nothing
+	rest      []Event // delivered to an iterator that was left
+
+	finish atomic.Bool
+	ending ending
 }
 
 // New returns a reader of a collection that was loaded from [asm.Program]'s
 // spec. The collection must stay open as long as the reader.
 //
-// It opens a buffer on every CPU that is online, for which Linux wants
-// CAP_PERFMON or CAP_SYS_ADMIN.
+// Of a program with transport perf it opens a buffer on every CPU that is
+// online, for which Linux wants CAP_PERFMON or CAP_SYS_ADMIN. The other
+// transports' buffers are the program's: what an earlier reader has left in
+// them comes first.
 func New(coll *ebpf.Collection, opts Options) (*Reader, error) {
 	if opts.Latency == 0 {
 		opts.Latency = DefaultLatency
@@ -64,13 +70,17 @@ func New(coll *ebpf.Collection, opts Options) (*Reader, error) {
 	if counters == nil {
 		return nil, fmt.Errorf("open reader: collection lacks map %q", wire.CountersMap)
 	}
-	source, err := newSource(coll, opts)
+	// Timers are late by up to a millisecond, and then the reader has to run.
+	r := &Reader{counters: counters, latency: opts.Latency - opts.Latency/8}
+	now, err := r.Counters()
+	if err == nil {
+		r.before = now.Captured
+		r.source, err = newSource(coll, opts)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open reader: %w", err)
 	}
-	// Timers are late by up to a millisecond, and then the reader has to run.
-	latency := opts.Latency - opts.Latency/8
-	return &Reader{source: source, counters: counters, latency: latency}, nil
+	return r, nil
 }
 
 // Read waits for events, and sets the first n elements of events to what has
@@ -87,66 +97,41 @@ func (r *Reader) read(into batch) (n int, err error) {
 	if into.len() == 0 {
 		return 0, nil
 	}
+	if n := min(into.len(), len(r.rest)); n > 0 {
+		for i := range n {
+			*into.event(i) = r.rest[i]
+		}
+		r.rest = r.rest[n:]
+		return n, nil
+	}
 	for {
-		finishing := r.finish.Load()
-		if finishing {
+		if r.finish.Load() {
+			switch over, err := r.over(time.Now()); {
+			case err != nil:
+				return 0, fmt.Errorf("read events: %w", err)
+			case over:
+				return 0, io.EOF
+			case r.empty:
+				time.Sleep(finishPause)
+			}
 			r.source.wake() // so that it takes what is there, and does not wait
 		}
 		n, err := r.source.read(into, &r.clock, r.latency)
 		r.delivered += uint64(n)
+		r.empty = n == 0
 		if n > 0 {
 			return n, nil
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read events: %w", err)
 		}
-		if finishing {
-			done, err := r.finished(time.Now())
-			if err != nil {
-				return 0, fmt.Errorf("read events: %w", err)
-			}
-			if done {
-				return 0, io.EOF
-			}
-			time.Sleep(finishPause)
-		}
 	}
-}
-
-// finishGrace bounds how long a reader that finishes waits for events that are
-// counted as captured but not there.
-const (
-	finishGrace = 100 * time.Millisecond
-	finishPause = time.Millisecond // between two looks
-)
-
-// finished reports whether nothing more will come: what the kernel captured
-// has been delivered, or was not to be had in time.
-func (r *Reader) finished(now time.Time) (bool, error) {
-	if r.grace.IsZero() {
-		// A program that was just taken off may still be running on another
-		// CPU: the first look at the counters is never the last.
-		r.grace = now.Add(finishGrace)
-		return false, nil
-	}
-	counters, err := r.Counters()
-	if err != nil {
-		return false, err
-	}
-	return r.delivered >= counters.Captured || now.After(r.grace), nil
-}
-
-// Finish makes [Reader.Read] deliver what has been captured, and then return
-// [io.EOF]. Take the program off first, or what it still captures meanwhile
-// may be left.
-func (r *Reader) Finish() {
-	r.finish.Store(true)
-	r.source.wake() // fails only when closed, and then nobody waits
 }
 
 // All returns the events as they come, for use with range. It ends when ctx is
 // done, after the events that were captured by then, or with an error, or when
-// the reader is finished or closed.
+// the reader is finished or closed. A ctx that is done finishes the reader.
+// Leaving the loop does not: another All, or Read, goes on behind the last event.
 func (r *Reader) All(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		stop := context.AfterFunc(ctx, r.Finish)
@@ -154,8 +139,9 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[Event, error] {
 		events := make([]Event, 256)
 		for {
 			n, err := r.Read(events)
-			for _, event := range events[:n] {
+			for i, event := range events[:n] {
 				if !yield(event, nil) {
+					r.rest = events[i+1 : n]
 					return
 				}
 			}
@@ -184,9 +170,11 @@ func (r *Reader) Counters() (wire.Counters, error) {
 	return sum, nil
 }
 
-// Close releases the buffers, and ends a Read that waits with [os.ErrClosed].
-// What has not been read is gone, and what the program captures from now on
-// counts as lost.
+// Close releases the buffers, and ends a Read that waits with [os.ErrClosed]; it
+// returns when that Read is about to. What has not been read is gone with transport
+// perf, and what the program captures from now on counts as lost. With the others
+// it stays, and more comes to it until the buffer is full, for another reader of
+// the collection.
 func (r *Reader) Close() error {
 	if err := r.source.close(); err != nil {
 		return fmt.Errorf("close reader: %w", err)

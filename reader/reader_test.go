@@ -35,6 +35,12 @@ func setup(t testing.TB, opts Options) (*ebpf.Program, *Reader) {
 // setupConfig does so with another program.
 func setupConfig(t testing.TB, cfg asm.Config, opts Options) (*ebpf.Program, *Reader) {
 	t.Helper()
+	coll := load(t, cfg)
+	return coll.Programs[asm.ProgramName], open(t, coll, opts)
+}
+
+func load(t testing.TB, cfg asm.Config) *ebpf.Collection {
+	t.Helper()
 	coll, err := loader.Load(cfg)
 	if errors.Is(err, unix.EPERM) && os.Getenv("XDPLOG_E2E") != "required" {
 		t.Skipf("needs root: %v", err)
@@ -51,12 +57,17 @@ func setupConfig(t testing.TB, cfg asm.Config, opts Options) (*ebpf.Program, *Re
 		t.Fatal(err)
 	}
 	t.Cleanup(release)
+	return coll
+}
+
+func open(t testing.TB, coll *ebpf.Collection, opts Options) *Reader {
+	t.Helper()
 	reader, err := New(coll, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { reader.Close() })
-	return coll.Programs[asm.ProgramName], reader
+	return reader
 }
 
 // send runs the program on n datagrams, all on one CPU, where a sample is one

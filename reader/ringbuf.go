@@ -54,5 +54,12 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 	return n, nil
 }
 
+// ringbufHeader is what precedes each record in the ring buffer: struct bpf_ringbuf_hdr.
+const ringbufHeader = 8
+
+func (s *ringbufSource) waiting(uint64) uint64 {
+	return uint64(s.reader.AvailableBytes() / (ringbufHeader + wire.RecordSize))
+}
+
 func (s *ringbufSource) wake() error  { return s.reader.Flush() }
 func (s *ringbufSource) close() error { return s.reader.Close() }

@@ -17,6 +17,10 @@ type source interface {
 	// does not wait itself where that is 0.
 	read(into batch, clock *clock, latency time.Duration) (int, error)
 
+	// waiting is how many records wait to be read, where unread is how many were
+	// captured since the source was opened and have not been read.
+	waiting(unread uint64) uint64
+
 	// wake ends a read that waits. Any goroutine may call it.
 	wake() error
 
