@@ -195,6 +195,18 @@ func retransmits(runs []tcpRun) (sum uint32) {
 	return sum
 }
 
+// lossless reports whether there was a round in which no more segments were sent
+// again with xdplog than without a program. A machine that is busy, or emulated,
+// sends some again in any case.
+func (c *tcpComparison) lossless() bool {
+	for i, run := range c.with {
+		if run.retransmits <= c.without[i].retransmits {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *tcpComparison) String() string {
 	return fmt.Sprintf("%.2f GB/s without a program, %.2f with one that does nothing, %.2f with xdplog; %d, %d, %d segments sent again",
 		middle(rates(c.without)), middle(rates(c.pass)), middle(rates(c.with)),
@@ -215,7 +227,7 @@ func TestTCP(t *testing.T) {
 		rounds, each = 9, time.Second
 	}
 	if testing.Short() { // an emulated machine
-		rounds, pace = 1, pace/10
+		pace /= 10
 	}
 	eachTransport(t, func(t *testing.T, transport asm.Transport) {
 		lab := newLab(t)
@@ -227,9 +239,8 @@ func TestTCP(t *testing.T) {
 		if got := middle(ratios(c.with, c.without)); got < least && !testing.Short() {
 			t.Errorf("xdplog lets %.2f of the throughput through, want %v", got, least)
 		}
-		lossless := func(run tcpRun) bool { return run.retransmits == 0 }
-		if !slices.ContainsFunc(c.with, lossless) {
-			t.Errorf("%d segments were sent again, in each of %d rounds", retransmits(c.with), rounds)
+		if !c.lossless() {
+			t.Errorf("in each of %d rounds more segments were sent again than without a program: %d, %d", rounds, retransmits(c.with), retransmits(c.without))
 		}
 	})
 }
