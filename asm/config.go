@@ -28,11 +28,13 @@ type Config struct {
 
 	// Buffer is the size of the buffer of each CPU in bytes, rounded up to a
 	// power of two, where it is a map of the program's: all transports but
-	// [Perf]. Default: [DefaultBuffer].
+	// [Perf]. That of [Ringbuf] is one for all CPUs, of at most [MaxBuffer];
+	// [Mmap] takes half of that per CPU. Default: [DefaultBuffer].
 	Buffer int
 
-	// CPUs is the number of possible CPUs (see [ebpf.PossibleCPU]), which
-	// transports other than [Perf] need to know.
+	// CPUs is the number of CPUs, which transports other than [Perf] need to
+	// know. For [Mmap] it must be that of the possible ones (see
+	// [ebpf.PossibleCPU]): on others packets pass uncounted.
 	CPUs int
 
 	// Sample reports a part of the packets that match. Default: all.
@@ -56,12 +58,17 @@ const (
 	DefaultBuffer = 2 << 20
 	MinBuffer     = 4 << 10
 	MaxBuffer     = 1 << 30
+
+	maxRing = MaxBuffer / 2 // of Mmap: the verifier wants offsets below 2^29 (BPF_MAX_VAR_OFF)
 )
 
 // MaxSnapLen is the largest [Config.SnapLen] in bytes: with it a sample has
 // 65,528 bytes in all, the last multiple of 8 that the 16 bits of size in its
 // header hold (struct perf_event_header, linux/perf_event.h).
 const MaxSnapLen = 1<<16 - 8 - perfHeader - wire.RecordSize
+
+// maxSample is the largest [Sampling.N].
+const maxSample = 1 << 31
 
 // Sampling says which of the packets that match are reported. The others are
 // counted as sampled out.
@@ -116,6 +123,19 @@ func (cfg Config) Match(frame []byte, length int) bool {
 	return err == nil && (wanted == nil || wanted.Match(frame, length))
 }
 
+// Check returns the error that [Program] would return for a number that makes no
+// sense, and is faster.
+func (cfg Config) Check() error {
+	if int(cfg.Clock) >= len(clockNames) {
+		return fmt.Errorf("unknown %v", cfg.Clock)
+	}
+	if cfg.Sample.N > maxSample {
+		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, maxSample)
+	}
+	_, err := cfg.transport()
+	return err
+}
+
 // filter is the filter to compile, or nil for none.
 func (cfg Config) filter() (*filter.Filter, error) {
 	switch {
@@ -125,6 +145,8 @@ func (cfg Config) filter() (*filter.Filter, error) {
 		return nil, nil
 	case cfg.Filter == nil:
 		return &defaultFilter, nil
+	case cfg.Filter.Root == nil:
+		return nil, errors.New("the filter is empty")
 	}
 	return cfg.Filter, nil
 }

@@ -32,7 +32,7 @@ func TestFragments(t *testing.T) {
 		{"sample-random", func(b *builder) { b.sample(Sampling{N: 10, Random: true}, "out") }},
 		{"perf", func(b *builder) { way(b, perfBuffer{}) }},
 		{"perf-bytes", func(b *builder) { way(b, perfBuffer{snapLen: unpadded(100)}) }},
-		{"ringbuf", func(b *builder) { way(b, ringBuffer{size: 4 << 20}) }},
+		{"ringbuf", func(b *builder) { way(b, ringBuffer{size: 4 << 20, cpus: 1}) }},
 		{"mmap", func(b *builder) { way(b, sharedRing{slots: 32768, cpus: 2}) }},
 	} {
 		t.Run(fragment.name, func(t *testing.T) {

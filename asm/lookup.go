@@ -168,7 +168,8 @@ func (m *matcher) etherAddresses(list []filter.EtherAddress) step {
 				bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word),
 				bpf.StoreMem(stack, keySlot, bpf.R0, bpf.Word),
 				bpf.LoadMem(bpf.R0, bpf.R1, offset+4, bpf.Half),
-				bpf.StoreMem(stack, keySlot+4, bpf.R0, bpf.Word), // its upper half is zero
+				bpf.StoreMem(stack, keySlot+4, bpf.R0, bpf.Half),
+				bpf.StoreImm(stack, keySlot+6, 0, bpf.Half),
 			)
 			m.find(t, sense, to)
 		}

@@ -52,7 +52,7 @@ func (r sharedRing) begin(b *builder) {
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
 		bpf.FnMapLookupElem.Call(),
 	)
-	b.jumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
+	b.jumpIf(bpf.R0, bpf.JEq, 0, pass) // a CPU without a ring: see Config.CPUs
 	b.note("ring", bpf.StoreMem(stack, ringSlot, bpf.R0, bpf.DWord))
 
 	// record = the slot at head, which is never the reader's

@@ -28,6 +28,9 @@ const xdpPass = 2
 // Program returns the program and its maps. The spec is the caller's own.
 // Program itself fails only on a Config that makes no sense.
 func Program(cfg Config) (*ebpf.CollectionSpec, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("assemble program: %w", err)
+	}
 	way, err := cfg.transport()
 	if err != nil {
 		return nil, fmt.Errorf("assemble program: %w", err)

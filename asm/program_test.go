@@ -10,6 +10,7 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/xdplog/xdplog/asm/filter"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -131,5 +132,32 @@ func TestLoadedProgram(t *testing.T) {
 	}
 	if len(lines) == 0 {
 		t.Error("no line info, want the notes beside the instructions")
+	}
+}
+
+// TestProgramRefuses is what makes no sense.
+func TestProgramRefuses(t *testing.T) {
+	for _, cfg := range []Config{
+		{Clock: NoClock + 1},
+		{Sample: Sampling{N: maxSample + 1}},
+		{SnapLen: -1},
+		{SnapLen: 96, Transport: Ringbuf, CPUs: 2},
+		{Transport: Mmap + 1, CPUs: 2},
+		{Transport: Mmap},
+		{Transport: Mmap, CPUs: 2, Buffer: MaxBuffer},
+		{Transport: Mmap, CPUs: 2, Buffer: 1},
+		{Transport: Ringbuf, CPUs: 2, Buffer: MaxBuffer},
+		{Filter: &filter.Filter{}},
+		{Filter: &defaultFilter, All: true},
+	} {
+		if _, err := Program(cfg); err == nil {
+			t.Errorf("%+v is taken", cfg)
+		}
+	}
+	if (Config{Filter: &filter.Filter{}}).Match(make([]byte, 64), 64) {
+		t.Error("an empty filter matches")
+	}
+	if _, err := Program(Config{Transport: Ringbuf, CPUs: 1024}); err != nil {
+		t.Errorf("the default buffer of many CPUs: %v", err)
 	}
 }

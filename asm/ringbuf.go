@@ -12,6 +12,7 @@ import (
 // a reservation takes the ring's lock, which the others should not pay for.
 type ringBuffer struct {
 	size uint64 // bytes
+	cpus int    // that may reserve records at the same time
 }
 
 // Flags of linux/bpf.h.
@@ -53,7 +54,9 @@ func (r ringBuffer) submit(b *builder, lost label) {
 		)
 	}
 
-	// A wake-up for the record that crosses the mark, and for no other.
+	// A wake-up for the record that crosses the mark. Other CPUs may reserve
+	// theirs before this one asks how much there is: so as many records count
+	// as crossing it as there are CPUs, lest none does.
 	wake := b.fresh("wake")
 	mark := r.size / wakeFraction
 	b.emit(
@@ -64,7 +67,7 @@ func (r ringBuffer) submit(b *builder, lost label) {
 		bpf.Mov.Imm(bpf.R2, ringbufForceWakeup),
 		bpf.Sub.Imm(bpf.R0, int32(mark)),
 	)
-	b.jumpIf(bpf.R0, bpf.JLT, int32(wire.RecordSize+ringbufHeader), wake)
+	b.jumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(wire.RecordSize+ringbufHeader)), wake)
 	b.emit(bpf.Mov.Imm(bpf.R2, ringbufNoWakeup))
 	b.block(wake)
 	b.emit(

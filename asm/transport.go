@@ -78,13 +78,20 @@ func (cfg Config) transport() (transport, error) {
 	if cfg.CPUs < 1 {
 		return nil, fmt.Errorf("transport %v needs the number of possible CPUs", cfg.Transport)
 	}
-	if buffer < MinBuffer || buffer > MaxBuffer {
-		return nil, fmt.Errorf("buffer of %d bytes: from %d to %d per CPU", buffer, MinBuffer, MaxBuffer)
+	most := MaxBuffer
+	if cfg.Transport == Mmap {
+		most = maxRing
+	}
+	if buffer < MinBuffer || buffer > most {
+		return nil, fmt.Errorf("transport %v has buffers of %d to %d bytes per CPU, not of %d", cfg.Transport, MinBuffer, most, buffer)
 	}
 	switch cfg.Transport {
 	case Ringbuf:
 		size := uint64(powerOfTwo(buffer)) * uint64(powerOfTwo(cfg.CPUs))
-		return ringBuffer{size: min(size, MaxBuffer)}, nil
+		if size > MaxBuffer && cfg.Buffer != 0 {
+			return nil, fmt.Errorf("transport %v has one buffer of at most %d bytes for all CPUs, not %d for each of %d", cfg.Transport, MaxBuffer, buffer, cfg.CPUs)
+		}
+		return ringBuffer{size: min(size, MaxBuffer), cpus: cfg.CPUs}, nil
 	case Mmap:
 		return sharedRing{slots: powerOfTwo(buffer) / wire.RecordSize, cpus: cfg.CPUs}, nil
 	}

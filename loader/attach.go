@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // Options say where to attach.
@@ -50,6 +51,9 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if prog == nil {
 		return nil, fmt.Errorf("attach: the collection has no program %s", asm.ProgramName)
 	}
+	if coll.Maps[wire.ReplayMap] != nil {
+		return nil, errors.New("attach: the program is made for recorded packets (Config.Replay)")
+	}
 	if int(opts.Mode) >= len(modeNames) {
 		return nil, fmt.Errorf("attach: no such mode: %s", opts.Mode)
 	}
@@ -74,6 +78,9 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 
 	if a.site, err = occupy(opts.Interface, opts.Namespace); err != nil {
 		return nil, err
+	}
+	if !a.site.link.ethernet() {
+		return nil, fmt.Errorf("attach to %s: its packets are no Ethernet frames (link type %d), and xdplog reads no others", a.site.link.name, a.site.link.kind)
 	}
 	// Before the program is on, so that nothing that happens to it is missed.
 	if a.watch, err = newWatch(a.site.ns); err != nil {

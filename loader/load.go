@@ -23,16 +23,19 @@ import (
 // Load assembles the program of cfg and puts it and its maps into the kernel:
 // frags-aware (Linux 5.18), and where the kernel refuses that, without.
 // What the kernel takes is found by trying, never by its version.
-// Where cfg says nothing of CPUs, it is made for those of this machine.
+// Where cfg says nothing of CPUs, it is made for those of this machine: see [CPUs].
 //
 // It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
 func Load(cfg asm.Config) (*ebpf.Collection, error) {
-	if cfg.CPUs == 0 && cfg.Transport != asm.Perf {
-		cpus, err := ebpf.PossibleCPU()
-		if err != nil {
-			return nil, fmt.Errorf("count the CPUs: %w", explainFile(err))
-		}
+	cpus, err := CPUs(cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.CPUs == 0 {
 		cfg.CPUs = cpus
+	}
+	if cfg.Transport == asm.Mmap && cfg.CPUs < cpus {
+		return nil, fmt.Errorf("transport mmap needs a ring for each of %d possible CPUs, not for %d: leave Config.CPUs 0", cpus, cfg.CPUs)
 	}
 	if cfg.Transport == asm.Mmap && realtime(realtimeFile) {
 		return nil, errors.New("transport mmap is not for a PREEMPT_RT kernel, on which two programs may run on a CPU at once: take ringbuf or perf")

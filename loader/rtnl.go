@@ -52,6 +52,7 @@ func (c *conn) request(kind, flags int, index int) *nl.NetlinkRequest {
 type link struct {
 	index    int
 	name     string
+	kind     uint16                // of link layer: unix.ARPHRD_
 	programs [Offload + 1]uint32 // id of the XDP program, 0 for none, by mode
 }
 
@@ -63,6 +64,12 @@ func (l *link) mode(program uint32) (Mode, bool) {
 		}
 	}
 	return Auto, false
+}
+
+// ethernet reports whether packets bear an Ethernet header when a program sees
+// them. Those of tunnels without one, as tun's or WireGuard's, are no frames.
+func (l *link) ethernet() bool {
+	return l.kind == unix.ARPHRD_ETHER || l.kind == unix.ARPHRD_LOOPBACK
 }
 
 // link returns an interface; the error is ENODEV if there is none.
@@ -125,7 +132,8 @@ func parseLink(message []byte) (link, error) {
 	if len(message) < unix.SizeofIfInfomsg {
 		return link{}, errors.New("short netlink message")
 	}
-	l := link{index: int(nl.DeserializeIfInfomsg(message).Index)}
+	info := nl.DeserializeIfInfomsg(message)
+	l := link{index: int(info.Index), kind: info.Type}
 	err := attributes(message[unix.SizeofIfInfomsg:], func(kind uint16, value []byte) error {
 		switch kind {
 		case unix.IFLA_IFNAME:

@@ -47,6 +47,9 @@ const lockable = 512 << 10
 // newPerf opens buffers of the given size, or where 0 of the default or, if
 // that much can't be locked, of a smaller one.
 func newPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
+	if list, err := os.ReadFile(onlineFile); err == nil && sparse(strings.TrimSpace(string(list))) {
+		return nil, fmt.Errorf("open perf buffers: %w (%s)", ErrSparseCPUs, strings.TrimSpace(string(list)))
+	}
 	size := buffer
 	if size == 0 {
 		size = DefaultBuffer
@@ -56,6 +59,19 @@ func newPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 		return openPerf(events, lockable)
 	}
 	return s, err
+}
+
+// ErrSparseCPUs is why there is no reader of perf buffers on a machine of which a
+// CPU is offline that is numbered below others: cilium/ebpf v0.22.0 hands their
+// buffers to the wrong CPUs then, on which everything would be lost.
+var ErrSparseCPUs = errors.New("the CPUs that are online are not numbered from 0 without a gap, as transport perf wants them: take ringbuf or mmap, or bring the others online")
+
+// onlineFile lists the CPUs that are online: "0-3,8".
+const onlineFile = "/sys/devices/system/cpu/online"
+
+// sparse reports whether a list of CPUs is anything but all from 0 on.
+func sparse(list string) bool {
+	return list != "0" && (!strings.HasPrefix(list, "0-") || strings.Contains(list, ","))
 }
 
 func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {

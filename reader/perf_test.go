@@ -23,3 +23,11 @@ func TestExplainPerf(t *testing.T) {
 		t.Errorf("%v became %v", locked, got)
 	}
 }
+
+func TestSparse(t *testing.T) {
+	for list, want := range map[string]bool{"0": false, "0-1": false, "0-127": false, "1": true, "0,2": true, "0-1,3-5": true, "1-3": true} {
+		if got := sparse(list); got != want {
+			t.Errorf("sparse(%q) = %v, want %v", list, got, want)
+		}
+	}
+}

@@ -63,9 +63,12 @@ var maxRun = os.Getpagesize() - 1024
 // longer ones the program is run with what fits, on shorter ones as if zeros
 // followed; and match, which is the config's Match, is the filter on them.
 func NewReplay(coll *ebpf.Collection, match func(frame []byte, length int) bool) (*Replay, error) {
-	told := coll.Maps[wire.ReplayMap]
-	if told == nil || len(coll.Programs) != 1 {
+	told, buffer := coll.Maps[wire.ReplayMap], coll.Maps[wire.EventsMap]
+	if told == nil || buffer == nil || buffer.Type() != ebpf.RingBuf || len(coll.Programs) != 1 {
 		return nil, errors.New("open replay: the collection's program is not made for it")
+	}
+	if match == nil {
+		return nil, errors.New("open replay: there is no match, which is the filter on frames that the kernel does not take")
 	}
 	events, err := New(coll, Options{})
 	if err != nil {
@@ -94,6 +97,9 @@ func NewReplay(coll *ebpf.Collection, match func(frame []byte, length int) bool)
 // Read. The buffer takes thousands of them. Of times before 1677 or after 2262
 // the event has the nearest; its interface is the packet's, whatever it means.
 func (r *Replay) Run(p *Packet) error {
+	if r.memory == nil {
+		return fmt.Errorf("run the program: %w", os.ErrClosed)
+	}
 	data := p.Data
 	verdict := uint32(wire.Undecided)
 	if len(data) < minRun || len(data) > maxRun {
@@ -186,7 +192,12 @@ func (r *Replay) ReadPackets(packets []Packet) (n int, err error) {
 // goroutine may call it.
 func (r *Replay) Counters() (wire.Counters, error) { return r.events.Counters() }
 
-// Close releases the buffers.
+// Close releases the buffers. A second one does nothing.
 func (r *Replay) Close() error {
-	return errors.Join(r.events.Close(), unix.Munmap(r.memory))
+	if r.memory == nil {
+		return nil
+	}
+	memory := r.memory
+	r.memory, r.told = nil, nil
+	return errors.Join(r.events.Close(), unix.Munmap(memory))
 }

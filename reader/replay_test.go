@@ -193,3 +193,23 @@ func pinned(t testing.TB) {
 		runtime.UnlockOSThread()
 	})
 }
+
+// TestReplayMisused is what should end in an error.
+func TestReplayMisused(t *testing.T) {
+	replay := setupReplay(t, asm.Config{})
+	for range 2 {
+		if err := replay.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := replay.Run(&Packet{Data: datagram}); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Run = %v after Close, want %v", err, os.ErrClosed)
+	}
+	match := asm.Config{}.Match
+	if _, err := NewReplay(load(t, asm.Config{Replay: true, Transport: asm.Mmap}), match); err == nil {
+		t.Error("it takes another transport than a ring buffer")
+	}
+	if _, err := NewReplay(load(t, asm.Config{Replay: true, Transport: asm.Ringbuf}), nil); err == nil {
+		t.Error("it takes no match")
+	}
+}

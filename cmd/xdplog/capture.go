@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -67,16 +68,18 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 		}
 		c.closers = append(c.closers, metrics)
 	}
-	collection, err := loader.Load(config)
+	collection, events, err := load(config, opts.buffer)
+	if errors.Is(err, reader.ErrSparseCPUs) && opts.mayChooseTransport() {
+		if !opts.quiet {
+			fmt.Fprintln(env.stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
+		}
+		config.Transport = asm.Ringbuf
+		collection, events, err = load(config, opts.buffer)
+	}
 	if err != nil {
 		return nil, err
 	}
-	c.closers = append(c.closers, closeCollection{collection})
-	events, err := reader.New(collection, reader.Options{Buffer: opts.buffer})
-	if err != nil {
-		return nil, err
-	}
-	c.closers = append(c.closers, events)
+	c.closers = append(c.closers, closeCollection{collection}, events)
 
 	var attachments []attachment
 	var names []namedInterface
@@ -120,6 +123,20 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 	}
 	complete = true
 	return c, nil
+}
+
+// load puts the program into the kernel, and opens the reader of its events.
+func load(config asm.Config, buffer int) (*ebpf.Collection, *reader.Reader, error) {
+	collection, err := loader.Load(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	events, err := reader.New(collection, reader.Options{Buffer: buffer})
+	if err != nil {
+		collection.Close()
+		return nil, nil, err
+	}
+	return collection, events, nil
 }
 
 // close takes everything out of the kernel that is still there. Errors of

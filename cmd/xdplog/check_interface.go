@@ -47,14 +47,15 @@ func linkFacts(given string, programs []loader.Program, sysfs bool) ([]fact, err
 	features, err := xdpFeatures(attrs.Index)
 	facts := []fact{
 		stateFact(attrs),
+		linkTypeFact(attrs),
 		{verdict: yes, name: "driver", found: driver(attrs.Name, sysfs)},
 		mtuFact(attrs, features, err == nil),
 		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs, sysfs))},
 		featureFact(features, err),
 		programFact(programs),
 	}
-	if facts[1].found == "" {
-		facts[1].verdict, facts[1].found = unknown, "it has none that can be asked for"
+	if driver := &facts[2]; driver.found == "" {
+		driver.verdict, driver.found = unknown, "it has none that can be asked for"
 	}
 	for i := range facts {
 		facts[i].name = attrs.Name + " " + facts[i].name
@@ -66,6 +67,15 @@ func stateFact(attrs *netlink.LinkAttrs) fact {
 	f := fact{name: "link", verdict: yes, found: "up"}
 	if attrs.RawFlags&unix.IFF_UP == 0 {
 		f.verdict, f.found, f.todo = no, "down: it receives nothing", "ip link set "+attrs.Name+" up"
+	}
+	return f
+}
+
+// linkTypeFact is whether packets are what the program reads.
+func linkTypeFact(attrs *netlink.LinkAttrs) fact {
+	f := fact{name: "link type", verdict: yes, required: true, found: attrs.EncapType}
+	if attrs.EncapType != "ether" && attrs.EncapType != "loopback" {
+		f.verdict, f.todo = no, "xdplog reads Ethernet frames alone"
 	}
 	return f
 }

@@ -132,12 +132,17 @@ func btfFact() fact {
 // transportFacts loads the program once for each way to hand over records.
 func transportFacts() []fact {
 	var facts []fact
+	needed := asm.Perf
 	for transport := asm.Perf; transport <= asm.Mmap; transport++ {
-		f := fact{name: "transport " + transport.String(), verdict: yes, required: transport == asm.Perf}
-		f.found = "program and reader load"
-		if err := tryTransport(transport); err != nil {
+		f := fact{name: "transport " + transport.String(), verdict: yes, found: "program and reader load"}
+		err := tryTransport(transport)
+		if err != nil {
 			f.verdict, f.found = no, err.Error()
 		}
+		if errors.Is(err, reader.ErrSparseCPUs) {
+			needed = asm.Ringbuf // which a run takes then
+		}
+		f.required = transport == needed
 		facts = append(facts, f)
 	}
 	return facts

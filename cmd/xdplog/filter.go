@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cilium/ebpf"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/loader"
 )
 
 // config returns what the program is to report: the one place where the
@@ -33,12 +33,13 @@ func (o *options) config(words []string) (asm.Config, error) {
 	if config.Replay {
 		config.Transport = asm.Ringbuf // one stream, in the order of the file
 	}
-	if config.Transport != asm.Perf {
-		cpus, err := ebpf.PossibleCPU()
-		if err != nil {
-			return config, fmt.Errorf("count the CPUs: %w", err)
-		}
-		config.CPUs = cpus
+	cpus, err := loader.CPUs(config.Transport)
+	if err != nil {
+		return config, err
+	}
+	config.CPUs = cpus
+	if err := config.Check(); err != nil {
+		return config, usage("%v", err)
 	}
 	if len(words) == 0 {
 		return config, nil

@@ -35,6 +35,8 @@ type options struct {
 	style        style
 	dump         bool // print the program, run nothing
 	quiet        bool
+
+	transportGiven bool // by the user, who then gets that or none
 }
 
 func (o *options) addFlags(cmd *cobra.Command) {
@@ -108,6 +110,9 @@ func (o *options) format(interfaces []namedInterface, stdout io.Writer) (format,
 // matter who reads it.
 func (o *options) silent() bool { return o.write != "" && o.write != "-" && o.output == "" }
 
+// mayChooseTransport reports whether another transport than the default would do.
+func (o *options) mayChooseTransport() bool { return !o.transportGiven && o.write == "" }
+
 // timeout returns a context that is done when the run has lasted long enough.
 func (o *options) timeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if o.duration == 0 {
@@ -124,6 +129,7 @@ var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "c
 
 // check refuses flags that contradict each other.
 func (o *options) check(given *pflag.FlagSet) error {
+	o.transportGiven = given.Changed("transport")
 	if err := o.style.check(o.output, given); err != nil {
 		return err
 	}
