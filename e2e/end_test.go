@@ -43,8 +43,8 @@ func TestCount(t *testing.T) {
 		if len(end.lines) != 3 {
 			t.Errorf("%d events came out, want 3", len(end.lines))
 		}
-		if end.counters.Captured < 3 {
-			t.Errorf("counters are %+v, want at least 3 captured", end.counters)
+		if c := end.counters; c.Captured != 3 || c.Matched != 3 || c.Lost != 0 {
+			t.Errorf("counters are %+v, want 3 matched and captured", c)
 		}
 	})
 }

@@ -59,6 +59,15 @@ func TestUsage(t *testing.T) {
 		{"--buffer -1", "-1 buffer"},
 		{"--nosuchflag", "nosuchflag"},
 		{"-c", "-c"},
+		{"-r a -r b", "read once"},
+		{"-w a -w b", "write once"},
+		{"-w w.pcapng --time-format date", "time-format -o text"},
+		{"-w w.pcapng --color always", "color -o text"},
+		{"-d --mode native", "mode dump"},
+		{"-d --netns web", "netns dump"},
+		{"--all=maybe", "all maybe value"},
+		{"--transport mmap --buffer 1GiB", "mmap 536870912"},
+		{"--transport ringbuf --buffer 1GiB", "ringbuf all CPUs"},
 	} {
 		complain(t, lab.right, 2, strings.Fields(c.words), append([]string{"-i", right(0)}, strings.Fields(c.args)...)...)
 	}

@@ -237,6 +237,9 @@ func TestDiskFills(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := uint64(bytes.Count(written, []byte("\n")))
+	if !bytes.HasSuffix(written, []byte("\n")) {
+		t.Errorf("the last line is not whole: %q", written[max(0, len(written)-80):])
+	}
 	words := fmt.Sprintf("no space left on device: %d captured events not written", end.counters.Captured-lines)
 	if end.status != 1 || lines == 0 || !strings.Contains(end.stderr, words) {
 		t.Errorf("exit status is %d and %d lines were written, want 1, some, and %q on stderr:\n%s", end.status, lines, words, end.stderr)

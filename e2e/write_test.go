@@ -234,6 +234,43 @@ func TestWriteLiveTcpdump(t *testing.T) {
 	}
 }
 
+// TestWriteLeftPipe ends quietly when nobody reads a named pipe any more, also
+// where nothing comes; and a file needs nobody who reads standard output.
+func TestWriteLeftPipe(t *testing.T) {
+	lab := newLab(t)
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	capture := start(t, lab.right, "-i", right(0), "-w", name).listens(t)
+	read.Close()
+	if end := capture.wait(t); end.status != 0 {
+		t.Errorf("status %d, stderr %q", end.status, end.stderr)
+	}
+	lab.wantNoProgram(t)
+
+	name = filepath.Join(t.TempDir(), "w.pcapng")
+	output, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command("-i", right(0), "-w", name, "-o", "none")
+	cmd.Stdout = write
+	capture = launch(t, lab.right, cmd).read().listens(t)
+	write.Close()
+	output.Close()
+	time.Sleep(50 * time.Millisecond) // it would take that for its end
+	lab.udp(t, 0, false, 53, 1, 18)
+	capture.stop(t)
+	if file := readRecordingFile(t, name); len(file.packets) != 1 {
+		t.Errorf("%d packets, want 1", len(file.packets))
+	}
+}
+
 // TestWriteClosedPipe ends quietly when nobody reads any more.
 func TestWriteClosedPipe(t *testing.T) {
 	lab := newLab(t)

@@ -203,7 +203,7 @@ func TestSimultaneousStarts(t *testing.T) {
 			switch {
 			case (a == nil) == (other == nil):
 				t.Fatalf("want exactly one: %v, %v", errs[0], errs[1])
-			case a == nil && !strings.Contains(errs[i].Error(), fmt.Sprintf("process %d: stop it first", os.Getpid())):
+			case a == nil && !strings.Contains(errs[i].Error(), "already watched by this process"):
 				t.Fatal(errs[i])
 			case a != nil:
 				lab.hold(t, a.id, Generic)

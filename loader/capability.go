@@ -65,17 +65,21 @@ func needs(missing []capability) string {
 // forbidden says what else forbids something to one who has the capabilities
 // for it.
 func forbidden() string {
-	// Capabilities that count everywhere are those of the first user
-	// namespace, the only one in which all 2³² ids are mapped.
-	if ids, err := os.ReadFile("/proc/self/uid_map"); err == nil {
-		if f := strings.Fields(string(ids)); len(f) != 3 || f[2] != "4294967295" {
-			return "this is a user namespace (a rootless container?), where capabilities don't count for bpf(2): run outside of it"
-		}
+	if confined() {
+		return "this is a user namespace (a rootless container?), where capabilities don't count for bpf(2): run outside of it"
 	}
 	if filtered() {
 		return "the capabilities are there, so the seccomp profile in force forbids it: allow bpf(2) in it"
 	}
 	return "the capabilities are there, so a security module (SELinux, AppArmor) or a seccomp profile forbids it"
+}
+
+// confined reports whether this is a user namespace other than the first one, the
+// only one whose capabilities count everywhere, and in which all ids are mapped.
+func confined() bool {
+	ids, err := os.ReadFile("/proc/self/uid_map")
+	f := strings.Fields(string(ids))
+	return err == nil && (len(f) != 3 || f[2] != "4294967295")
 }
 
 // filtered reports whether a seccomp profile is in force. It takes no /proc.

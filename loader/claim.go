@@ -82,6 +82,8 @@ type errOwned struct {
 
 func (e *errOwned) Error() string {
 	switch {
+	case e.pid == os.Getpid() && !e.silent:
+		return "already watched by this process, perhaps by another of its names: attach once"
 	case e.silent:
 		return "already watched by xdplog, a process that doesn't answer: stop it first"
 	case e.pid == 0:

@@ -43,6 +43,8 @@ func explainLoad(err, memlock error) error {
 		return explain(err, "%s", needs(missing))
 	case errors.Is(err, unix.EPERM) && memlock != nil && filtered():
 		return explain(err, "%v: a seccomp profile is in force that may forbid it: allow bpf(2) in it (or, on kernels before 5.11, raise the locked memory with ulimit -l unlimited)", unix.EPERM)
+	case errors.Is(err, unix.EPERM) && confined():
+		return explain(err, "%v: %s", unix.EPERM, forbidden())
 	case errors.Is(err, unix.ENOMEM) && memlock != nil, errors.Is(err, unix.EPERM) && memlock != nil:
 		return explain(err, "not enough locked memory (%v): raise it with ulimit -l unlimited, kernels before 5.11 need that", memlock)
 	case errors.Is(err, unix.EPERM):

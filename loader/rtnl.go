@@ -52,7 +52,7 @@ func (c *conn) request(kind, flags int, index int) *nl.NetlinkRequest {
 type link struct {
 	index    int
 	name     string
-	kind     uint16                // of link layer: unix.ARPHRD_
+	kind     uint16              // of link layer: unix.ARPHRD_
 	programs [Offload + 1]uint32 // id of the XDP program, 0 for none, by mode
 }
 

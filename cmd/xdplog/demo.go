@@ -26,7 +26,7 @@ func demoCommand(env environment) *cobra.Command {
 		Long:  demoLong,
 		Args:  noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := opts.style.check(opts.output, cmd.Flags()); err != nil {
+			if err := opts.style.check(opts.lines(), cmd.Flags()); err != nil {
 				return err
 			}
 			return demo(opts, env)
@@ -105,9 +105,15 @@ func (l *lab) play(ctx context.Context, say func(string, ...any)) error {
 			if at.receiver.Is4() {
 				version = "IPv4"
 			}
+			if ctx.Err() != nil {
+				return nil // it was interrupted
+			}
 			say("UDP over %s: two datagrams to %s", version, netip.AddrPortFrom(at.receiver, udpPort))
 			if err := send(ctx, "udp", at.receiver, udpPort, "one", "two"); err != nil {
 				return err
+			}
+			if ctx.Err() != nil {
+				return nil
 			}
 			say("TCP over %s: connect to %s, send a line, close", version, netip.AddrPortFrom(at.receiver, tcpPort))
 			if err := send(ctx, "tcp", at.receiver, tcpPort, "GET / HTTP/1.0\r\n\r\n"); err != nil {

@@ -29,7 +29,8 @@ type endpoint struct {
 
 // Bounds on what clients may take.
 const (
-	endpointTimeout     = 5 * time.Second // for a request and its answer
+	endpointPatience    = time.Second     // for a request: a client without one gives its place up
+	endpointTimeout     = 5 * time.Second // for the answer to it
 	endpointLinger      = time.Second     // for the client to close, after that
 	endpointConnections = 16
 )
@@ -88,8 +89,9 @@ func (e *endpoint) converse(conn net.Conn) {
 	defer conn.Close()
 	stop := context.AfterFunc(e.ctx, func() { conn.Close() })
 	defer stop()
-	conn.SetDeadline(time.Now().Add(endpointTimeout))
+	conn.SetDeadline(time.Now().Add(endpointPatience))
 	answer := respond(conn, e.collect)
+	conn.SetDeadline(time.Now().Add(endpointTimeout))
 	if _, err := conn.Write(answer); err != nil {
 		return
 	}

@@ -177,7 +177,7 @@ var formatCases = []struct {
 	{
 		"no EtherType", usual(notIP(0, 12)),
 		`eth0 0x0000 len 12`,
-		`"eth0","pkt_len":12,"ether_type":0`,
+		`"eth0","pkt_len":12`,
 		`ETHER TYPE: 0x0000`,
 	},
 	{

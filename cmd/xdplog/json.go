@@ -33,6 +33,9 @@ func newJSON(interfaces []namedInterface) *jsonLines {
 	return f
 }
 
+// ethernetHeader is the length of an Ethernet header in bytes.
+const ethernetHeader = 14
+
 func jsonClock() clock {
 	return clock{layout: "2006-01-02T15:04:05.", location: time.UTC}
 }
@@ -43,8 +46,10 @@ func (f *jsonLines) appendEvent(b []byte, e *reader.Event) []byte {
 	b = append(b, `,"pkt_len":`...)
 	b = strconv.AppendUint(b, uint64(e.Length), 10)
 	b = appendVLAN(b, e)
-	b = append(b, `,"ether_type":`...)
-	b = strconv.AppendUint(b, uint64(e.EtherType), 10)
+	if e.EtherType != 0 || e.Length >= ethernetHeader { // else it has none
+		b = append(b, `,"ether_type":`...)
+		b = strconv.AppendUint(b, uint64(e.EtherType), 10)
+	}
 	if e.IPVersion != 0 {
 		b = f.appendIP(b, e)
 	}

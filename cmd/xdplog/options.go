@@ -42,13 +42,13 @@ type options struct {
 func (o *options) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	addInterface(cmd, list(&o.interfaces), "interface, repeatable (default: the default route's)")
-	flags.VarP(value[string]{&o.file, parseFile, "FILE"}, "read", "r", "run a pcap or pcapng file, - for stdin, through the program instead")
-	flags.VarP(value[string]{&o.write, parseWrite, "FILE"}, "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
+	flags.VarP(once(&o.file, parseFile, "FILE"), "read", "r", "run a pcap or pcapng file, - for stdin, through the program instead")
+	flags.VarP(once(&o.write, parseWrite, "FILE"), "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
 	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet that -w keeps (default 262144: all that there are)")
 	o.addOutput(cmd)
 	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "count", "c", "stop after N events")
 	flags.Var(value[time.Duration]{&o.duration, parseDuration, "D"}, "duration", "stop after D: 10s, 5m, 1h30m")
-	flags.BoolVar(&o.all, "all", false, `every frame, no filter (default filter: "tcp or udp")`)
+	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
 	o.addMode(cmd)
 	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
 	complete(cmd, "transport", func() []string { return names(asm.Perf, asm.Mmap) })
@@ -61,7 +61,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")
 	flags.Var(value[string]{&o.metrics, parseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
 	o.addStyle(cmd)
-	flags.BoolVarP(&o.dump, "dump", "d", false, "print the program that would run, and leave")
+	addSwitch(flags, &o.dump, "dump", "d", "print the program that would run, and leave")
 	o.addQuiet(flags)
 }
 
@@ -88,17 +88,12 @@ func (o *options) addMode(cmd *cobra.Command) {
 }
 
 func (o *options) addQuiet(flags *pflag.FlagSet) {
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "no start and end lines")
+	addSwitch(flags, &o.quiet, "quiet", "q", "no start and end lines")
 }
 
 // format returns that of the output, in its style on stdout.
 func (o *options) format(interfaces []namedInterface, stdout io.Writer) (format, error) {
-	output := o.output
-	if output == "" {
-		if output = outputs[0]; o.write != "" {
-			output = noOutput
-		}
-	}
+	output := o.lines()
 	f, err := newFormat(output, interfaces)
 	if err != nil {
 		return nil, fmt.Errorf("output %q: %w", output, err)
@@ -106,9 +101,21 @@ func (o *options) format(interfaces []namedInterface, stdout io.Writer) (format,
 	return o.style.apply(f, stdout), nil
 }
 
-// silent reports whether nothing is written to stdout, so that it does not
-// matter who reads it.
-func (o *options) silent() bool { return o.write != "" && o.write != "-" && o.output == "" }
+// lines is the format of the events' lines: beside a file none, where none is
+// asked for.
+func (o *options) lines() string {
+	switch {
+	case o.output != "":
+		return o.output
+	case o.write != "":
+		return noOutput
+	}
+	return outputs[0]
+}
+
+// silent reports whether packets are written to a file and no lines to stdout,
+// so that it does not matter who reads those.
+func (o *options) silent() bool { return o.write != "" && o.lines() == noOutput }
 
 // mayChooseTransport reports whether another transport than the default would do.
 func (o *options) mayChooseTransport() bool { return !o.transportGiven && o.write == "" }
@@ -125,12 +132,12 @@ func (o *options) timeout(ctx context.Context) (context.Context, context.CancelF
 var liveFlags = [...]string{"iface", "mode", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
-var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format"}
+var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "netns"}
 
 // check refuses flags that contradict each other.
 func (o *options) check(given *pflag.FlagSet) error {
 	o.transportGiven = given.Changed("transport")
-	if err := o.style.check(o.output, given); err != nil {
+	if err := o.style.check(o.lines(), given); err != nil {
 		return err
 	}
 	if o.sample > 0 && o.sampleRandom > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -118,6 +119,9 @@ func (p *pump) write(packets []reader.Packet) {
 		n, err := p.to.Write(p.lines)
 		p.steps.Add(1)
 		if err != nil {
+			if file, ok := p.to.(*os.File); ok { // a line is whole, or not there
+				takeBack(file, n-(bytes.LastIndexByte(p.lines[:n], '\n')+1))
+			}
 			p.fail(bytes.Count(p.lines[:n], []byte{'\n'}), err)
 			return
 		}

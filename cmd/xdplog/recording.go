@@ -46,8 +46,8 @@ func (o *options) recording(env environment) (*recording, error) {
 	if o.write == "" {
 		return nil, nil
 	}
-	if o.file != "" && o.file != "-" && sameFile(o.file, o.write) {
-		return nil, usage("%s is the file that is read: name another one to write", o.write)
+	if err := o.overlap(env); err != nil {
+		return nil, err
 	}
 	r := &recording{snapLen: o.snapLen, live: o.file == "", started: time.Now(), interfaces: make(map[int]int)}
 	if o.write != "-" {
@@ -90,14 +90,37 @@ func (r *recording) open(name string, env environment) error {
 	}
 }
 
-// sameFile reports whether two names are of one file.
-func sameFile(name, other string) bool {
-	a, err := os.Stat(name)
-	if err != nil {
-		return false
+// overlap refuses to write over the file that is read, and lines and packets to
+// the same place, by whatever names.
+func (o *options) overlap(env environment) error {
+	stat := func(name string, standard any) fs.FileInfo {
+		info, err := os.Stat(name)
+		if file, ok := standard.(*os.File); ok && name == "-" {
+			info, err = file.Stat()
+		}
+		if err != nil || info.Mode()&fs.ModeCharDevice != 0 {
+			return nil // as /dev/null, which takes and gives everything
+		}
+		return info
 	}
-	b, err := os.Stat(other)
-	return err == nil && os.SameFile(a, b)
+	to := stat(o.write, env.stdout)
+	switch {
+	case to == nil:
+		return nil
+	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.stdin), to):
+		return usage("-w %s is the file that is read: name another one to write", o.write)
+	case o.lines() != noOutput && os.SameFile(stat("-", env.stdout), to):
+		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output)
+	}
+	return nil
+}
+
+// writer is where packets go, for who watches it; nil for none.
+func (r *recording) writer() io.Writer {
+	if r == nil {
+		return nil
+	}
+	return r.file
 }
 
 // begin writes what precedes the packets, of interfaces that are known then.
@@ -221,21 +244,27 @@ func (r *recording) flush() (packets int, err error) {
 	r.blocks.Reset()
 	if err != nil {
 		r.err = err
-		if at, err := r.file.Seek(0, io.SeekCurrent); err == nil { // else a pipe
-			r.file.Truncate(at - int64(written-whole))
-		}
+		takeBack(r.file, written-whole)
 	}
 	return packets, err
 }
 
+// takeBack takes the last n bytes that were written out of a file again. From a
+// pipe they can't be.
+func takeBack(file *os.File, n int) {
+	if at, err := file.Seek(0, io.SeekCurrent); err == nil && n > 0 {
+		file.Truncate(at - int64(n))
+	}
+}
+
 // Close closes the file, unless it is stdout. It may be called more than once.
-// A file that it has made and not begun is taken away again.
+// A file that it has made, and in which nothing is, is taken away again.
 func (r *recording) Close() error {
 	if r == nil || !r.owned {
 		return nil
 	}
 	r.owned = false
-	if r.made && !r.begun {
+	if info, err := r.file.Stat(); r.made && err == nil && info.Size() == 0 {
 		os.Remove(r.file.Name())
 	}
 	return r.file.Close()

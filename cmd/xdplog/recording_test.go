@@ -252,8 +252,16 @@ func TestFileOntoItself(t *testing.T) {
 	if err := os.Link(name, other); err != nil {
 		t.Fatal(err)
 	}
-	status, _, stderr := runCommand("-r", name, "-w", other)
-	if after, _ := os.ReadFile(name); status != exitUsage || !bytes.Equal(before, after) {
-		t.Errorf("status %d, %d bytes are left of %d, stderr %q", status, len(after), len(before), stderr)
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, args := range []string{"-r " + name + " -w " + other, "-r - -w " + name, "-r " + name + " -w -", "-w " + name + " -o json"} {
+		var stderr bytes.Buffer
+		status := run(strings.Fields(args), environment{stdin: file, stdout: file, stderr: &stderr})
+		if after, _ := os.ReadFile(name); status != exitUsage || !bytes.Equal(before, after) {
+			t.Errorf("%s: status %d, %d bytes are left of %d, stderr %q", args, status, len(after), len(before), &stderr)
+		}
 	}
 }

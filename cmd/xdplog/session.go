@@ -57,10 +57,12 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := watchClosed(output)
 	defer unwatch()
+	left, unwatchRecord := watchClosed(s.record.writer())
+	defer unwatchRecord()
 	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, sorted: s.ordered, record: s.record}
 	pump.start()
 
-	cause := s.wait(ctx, pump, lost, closed)
+	cause := s.wait(ctx, pump, lost, closed, left)
 	detached := s.detach()
 	wait()
 	s.source.Finish()
@@ -140,8 +142,8 @@ func (s *session) watch() (lost <-chan error, wait func()) {
 }
 
 // wait returns when the session is to end: with the error if an interface is
-// lost or nobody reads stdout any more, else with nil.
-func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) error {
+// lost or nobody reads the output any more, else with nil.
+func (s *session) wait(ctx context.Context, p *pump, lost, closed, left <-chan error) error {
 	var tick <-chan time.Time
 	stats := newStats(s.format, s.environment, time.Now())
 	defer stats.clear()
@@ -161,6 +163,8 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 		case err := <-lost:
 			return err
 		case err := <-closed:
+			return err
+		case err := <-left:
 			return err
 		case <-tick:
 			counters, err := s.source.Counters()
@@ -227,8 +231,14 @@ func (s *session) conclude(p *pump, drained error) error {
 		err = p.err
 	case p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
-	case missing > 0 && !s.quiet: // it took a moment to detach
-		fmt.Fprintf(s.stderr, "stopped after %d; %d more were captured meanwhile\n", s.limit, missing)
+	case missing > 0:
+		// It took a moment to detach. The counters are those of the run, which
+		// ended with the last event that was wanted.
+		counters.Captured -= missing
+		counters.Seen -= min(counters.Seen, missing)
+		if !s.quiet {
+			fmt.Fprintf(s.stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
+		}
 	}
 	if !s.quiet {
 		s.print(counters)

@@ -161,7 +161,7 @@ func TestLimitIsExact(t *testing.T) {
 		f := newFixture(1000)
 		f.limit = limit
 		f.check(t, f.run(context.Background()), int(limit), "<nil>",
-			fmt.Sprintf("stopped after %d; %d more were captured meanwhile\n", limit, 1000-limit)+closing(1000))
+			fmt.Sprintf("stopped after %d; %d more, which came until the program was off, are not counted\n", limit, 1000-limit)+closing(int(limit)))
 	}
 	f := newFixture(1000)
 	f.limit = 1000

@@ -20,7 +20,7 @@ var colorModes = [...]string{"auto", "always", "never"}
 
 // check refuses what means nothing to an output.
 func (s style) check(output string, given *pflag.FlagSet) error {
-	if output == "text" || output == "" {
+	if output == "text" {
 		return nil
 	}
 	if given.Changed("time-format") {

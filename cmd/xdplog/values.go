@@ -36,12 +36,7 @@ func (v value[T]) String() string { return "" } // the help names the defaults
 
 // single is the value of -i where it names one interface.
 func single(name *string) pflag.Value {
-	return value[string]{name, func(s string) (string, error) {
-		if *name != "" {
-			return "", errors.New("must be given once")
-		}
-		return s, checkInterface(s)
-	}, "NAME"}
+	return once(name, func(s string) (string, error) { return s, checkInterface(s) }, "NAME")
 }
 
 // list is the value of -i where it may be repeated.
@@ -52,6 +47,16 @@ func list(names *[]string) pflag.Value {
 		}
 		return append(*names, s), checkInterface(s)
 	}, "NAME"}
+}
+
+// once is the value of a flag that names one thing.
+func once(target *string, parse func(string) (string, error), kind string) pflag.Value {
+	return value[string]{target, func(s string) (string, error) {
+		if *target != "" {
+			return "", errors.New("must be given once")
+		}
+		return parse(s)
+	}, kind}
 }
 
 func checkInterface(s string) error {
@@ -139,6 +144,18 @@ func parseSample(s string) (uint32, error) {
 		return 0, fmt.Errorf("must be a whole number from 1 to %d", maxSample)
 	}
 	return uint32(n), nil
+}
+
+// addSwitch adds a flag that is on where it is given.
+func addSwitch(flags *pflag.FlagSet, target *bool, name, short, usage string) {
+	parse := func(s string) (bool, error) {
+		on, err := strconv.ParseBool(s)
+		if err != nil {
+			err = errors.New("takes no value")
+		}
+		return on, err
+	}
+	flags.VarPF(value[bool]{target, parse, "bool"}, name, short, usage).NoOptDefVal = "true"
 }
 
 func parseNamespace(s string) (string, error) {
