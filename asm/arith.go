@@ -82,17 +82,19 @@ func (m *matcher) both(left, right filter.Arith) {
 		)
 		return
 	}
-	m.depth++
+	first, second := left, right
+	swapped := slots(right) > slots(left)
+	if swapped {
+		first, second = right, left
+	}
+	m.number(first)
+	m.depth++ // from here on it waits
 	slot := keySlot - int16(8*m.depth)
-	if slots(right) > slots(left) {
-		m.number(right)
-		m.emit(bpf.StoreMem(stack, slot, bpf.R0, bpf.DWord))
-		m.number(left)
+	m.emit(bpf.StoreMem(stack, slot, bpf.R0, bpf.DWord))
+	m.number(second)
+	if swapped {
 		m.emit(bpf.LoadMem(bpf.R1, stack, slot, bpf.DWord))
 	} else {
-		m.number(left)
-		m.emit(bpf.StoreMem(stack, slot, bpf.R0, bpf.DWord))
-		m.number(right)
 		m.emit(
 			bpf.Mov.Reg(bpf.R1, bpf.R0),
 			bpf.LoadMem(bpf.R0, stack, slot, bpf.DWord),

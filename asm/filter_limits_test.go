@@ -19,6 +19,7 @@ func TestFilterLarge(t *testing.T) {
 		return from
 	}
 	filters := map[string]string{
+		"sums to the left":  deep(200, "ip[1]", func(i int, inner string) string { return fmt.Sprintf("%s + ip[%d]", inner, i%20) }) + " > 3",
 		"sums to the right": deep(40, "ip[1]", func(i int, inner string) string { return fmt.Sprintf("(ip[%d] ^ (%s))", i%20, inner) }) + " > 3",
 		"loads in loads":    deep(40, "ip[1]", func(_ int, inner string) string { return fmt.Sprintf("udp[(%s) & 7]", inner) }) + " < 77",
 		"balanced sums":     deep(5, "ip[9]", func(i int, inner string) string { return "(" + inner + " - " + inner + ")" }) + " = 0",

@@ -43,7 +43,12 @@ func (b *builder) compile(f *filter.Filter, frags bool, no label) map[string]*eb
 	}
 	m.when(f.Root, false, no)
 	if m.known == nil {
-		b.errorf("filter %q: %w", f, ErrRejectsAll)
+		const most = 100 // it may be a list of thousands
+		text := f.String()
+		if len(text) > most {
+			text = text[:most] + "..."
+		}
+		b.errorf("filter %q: %w", text, ErrRejectsAll)
 	}
 	return m.maps
 }

@@ -186,9 +186,9 @@ func numeral(s string) token {
 	case err == nil:
 		return token{kind: number, text: s, number: uint32(n)}
 	case strings.Contains(err.Error(), strconv.ErrRange.Error()):
-		return token{kind: invalid, text: "number " + s + " is over 32 bits"}
+		return token{kind: invalid, text: "number " + shortened(s) + " is over 32 bits"}
 	default:
-		return token{kind: invalid, text: "number " + s + " begins with 0 and is octal, which has no digits 8 and 9"}
+		return token{kind: invalid, text: "number " + shortened(s) + " begins with 0 and is octal, which has no digits 8 and 9"}
 	}
 }
 
@@ -221,8 +221,13 @@ func parseMAC(s, separator string, longest, shortest int) (m [6]byte, ok bool) {
 
 // quoted quotes a name for an error message, and shortens an endless one.
 func quoted(s string) string {
+	return strconv.Quote(shortened(s))
+}
+
+// shortened is s, or how it begins.
+func shortened(s string) string {
 	if len(s) > 40 {
 		s = strings.ToValidUTF8(s[:40], "") + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
