@@ -34,7 +34,7 @@ type Event struct {
 	HasPorts    bool // TCP, UDP or SCTP, with ports
 	HasTCPFlags bool
 	Fragment    bool // a fragment other than the first: no ports
-	Truncated   bool // the frame ends before what its headers announce: no ports
+	Truncated   bool // the frame ends before the ports, or in a header before them: no ports
 }
 
 // Decode returns the event in a record. Bytes after the record are allowed.

@@ -25,7 +25,8 @@ func Example() {
 	defer events.Close()
 	eth0 := must(loader.Attach(program, loader.Options{Interface: "eth0"}))
 	defer eth0.Close()
-	for event := range events.All(ctx) {
+	for event, err := range events.All(ctx) {
+		must(event, err)
 		fmt.Println(event.Time.Format(time.TimeOnly), event.Source, event.Destination)
 	}
 }

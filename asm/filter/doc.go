@@ -60,5 +60,6 @@
 //
 // libpcap's optimizer removes and reorders loads whose value it finds unused,
 // and with them the abort, so that tcpdump may print a cut frame that tcpdump -O
-// does not. This package means the latter, which the text alone defines.
+// does not; and it gets some lists of hosts wrong. This package means what
+// tcpdump -O does, which the text alone defines.
 package filter

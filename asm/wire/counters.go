@@ -10,7 +10,7 @@ type Counters struct {
 	Seen       uint64 // ran the program
 	SampledOut uint64 // matched, and left out by sampling
 	Captured   uint64 // handed to the buffer
-	Lost       uint64 // the buffer was full, or nobody was reading it
+	Lost       uint64 // the buffer was full; a perf buffer that nobody opened is
 
 	// Skip is how many more matched packets sampling leaves out: no count.
 	Skip uint64

@@ -25,7 +25,7 @@ const (
 // Scalars are in host byte order, ports among them; addresses are in network
 // byte order. Packet bytes, where they were asked for, follow the record.
 type Record struct {
-	Time            uint64   // ns, CLOCK_MONOTONIC; when the program saw the packet
+	Time            uint64   // ns, CLOCK_MONOTONIC, when the program saw the packet; 0 of one without a clock; as told of a recorded one
 	Source          [16]byte // IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2)
 	Destination     [16]byte
 	Length          uint32 // bytes, from the Ethernet header on, without FCS
@@ -49,7 +49,7 @@ const (
 	FlagIPv4     Flags = 1 << iota // a well-formed IPv4 header: addresses, Protocol and TTL are set
 	FlagIPv6                       // the same of IPv6
 	FlagFragment                   // a fragment other than the first: it has no ports
-	FlagCut                        // the frame ends before what its headers announce: no ports
+	FlagCut                        // the frame ends before the ports, or in a header before them: no ports
 	FlagPorts                      // SourcePort and DestinationPort are set (TCP, UDP, SCTP)
 	FlagTCP                        // TCPFlags is set
 
