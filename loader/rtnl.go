@@ -123,7 +123,7 @@ func (c *conn) names() []string {
 	links, _ := c.links()
 	names := make([]string, len(links))
 	for i, l := range links {
-		names[i] = l.name
+		names[i] = quoted(l.name)
 	}
 	return names
 }

@@ -14,8 +14,8 @@
 //
 // Words of pcap-filter(7) that are left out are refused by name, and what is
 // refused for another reason says why. Beyond libpcap go only names with a
-// minus in portrange, and qualifiers inside parentheses that begin with an id:
-// host A and (B or port 80).
+// minus in portrange, parentheses around ids in parentheses, and qualifiers
+// inside parentheses that begin with an id: host A and (B or port 80).
 //
 // # Meaning
 //

@@ -24,7 +24,7 @@ func checkCommand(env environment) *cobra.Command {
 	var interfaces []string
 	var namespace, output string
 	cmd := &cobra.Command{
-		Use:   "check [-i NAME] [--netns NS] [-o FORMAT]",
+		Use:   "check [-i NAME] [-o FORMAT]",
 		Short: "say whether it works here, and why not",
 		Long:  checkLong,
 		Args:  noWords,

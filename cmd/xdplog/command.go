@@ -87,12 +87,30 @@ func newCommand(env environment) *cobra.Command {
 	opts.addFlags(root)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version and leave")
 	root.AddCommand(demoCommand(env), checkCommand(env), detachCommand(env), versionCommand(env), completionCommand(env), manCommand(env))
+	root.SetHelpCommand(helpCommand(root))
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Flags().SortFlags = false
 		cmd.Flags().BoolP("help", "h", false, "print this and leave")
 		cmd.DisableFlagsInUseLine = true
 	}
 	return root
+}
+
+// helpCommand is cobra's, but for a command that there isn't. It is not listed:
+// --help does the same.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [command]",
+		Short:  "print the help of a command",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, words []string) error {
+			cmd, rest, err := root.Find(words)
+			if err != nil || len(rest) > 0 {
+				return usage("help: no command %q (%s --help lists them)", strings.Join(words, " "), root.Name())
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // help is the text of --help.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"sync"
@@ -139,6 +141,9 @@ func (l *lab) serve(ctx context.Context, at netip.Addr) (stop func(), err error)
 		}
 		return err
 	})
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: ports below 1024 take CAP_NET_BIND_SERVICE: run as root", err)
+	}
 	if err != nil {
 		return nil, err
 	}

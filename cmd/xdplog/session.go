@@ -101,13 +101,13 @@ func (s *session) greet() {
 	}
 	for _, a := range s.attachments {
 		if id := a.TookOver(); id != 0 {
-			fmt.Fprintf(s.stderr, "took %s over from a killed xdplog (program %d)\n", a.Interface(), id)
+			fmt.Fprintf(s.stderr, "took %s over from a killed xdplog (program %d)\n", oneWord(a.Interface()), id)
 		}
 		why := ""
 		if err := a.Fallback(); err != nil {
 			why = "; " + err.Error()
 		}
-		fmt.Fprintf(s.stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", a.Interface(), a.Mode(), why)
+		fmt.Fprintf(s.stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", oneWord(a.Interface()), a.Mode(), why)
 	}
 	if s.metrics != "" {
 		fmt.Fprintf(s.stderr, "metrics on %s\n", s.metrics)

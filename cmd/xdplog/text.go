@@ -56,13 +56,18 @@ func (f *text) appendEvent(b []byte, e *reader.Event) []byte {
 // addInterface implements [format]. The name is a file's, which may have put
 // anything there: it stays one word.
 func (f *text) addInterface(i namedInterface) {
-	i.name = strings.Map(func(r rune) rune {
+	i.name = oneWord(i.name)
+	f.interfaces = append(f.interfaces, i)
+}
+
+// oneWord is a name with "_" in place of what a terminal would not print.
+func oneWord(name string) string {
+	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) {
 			return '_'
 		}
 		return r
-	}, i.name)
-	f.interfaces = append(f.interfaces, i)
+	}, name)
 }
 
 func (f *text) appendIP(b []byte, e *reader.Event) []byte {
