@@ -26,12 +26,19 @@ type machine struct {
 	console string
 }
 
-// flavour is how names of a machine's kernels end.
-func (m machine) flavour() string { return "-cloud-" + m.arch }
+// flavour is how names of a machine's kernels end. There are no small ones for
+// s390x.
+func (m machine) flavour() string {
+	if m.arch == "s390x" {
+		return "-s390x"
+	}
+	return "-cloud-" + m.arch
+}
 
 var (
 	amd64 = machine{"amd64", "qemu-system-x86_64", []string{"-M", "pc", "-cpu", "max"}, "ttyS0"}
 	arm64 = machine{"arm64", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "cortex-a57"}, "ttyAMA0"}
+	s390x = machine{"s390x", "qemu-system-s390x", []string{"-M", "s390-ccw-virtio", "-cpu", "max"}, "ttysclp0"}
 
 	image = []string{"linux-image-"}
 	split = []string{"linux-binary-", "linux-modules-"}
@@ -48,6 +55,7 @@ func kernels() []kernel {
 
 		{series: "5.10-arm64", machine: arm64, suite: "bullseye", prefixes: image, pinned: "5.10.0-30", others: "5.10.", oldest: true},
 		{series: "6.12-arm64", machine: arm64, suite: "trixie", prefixes: image, pinned: "6.12.94+deb13", others: "6.12."},
+		{series: "6.1-s390x", machine: s390x, suite: "bookworm", prefixes: image, pinned: "6.1.0-50", others: "6.1."}, // big-endian
 	}
 }
 
@@ -60,7 +68,7 @@ func choose(names []string) (chosen []kernel, err error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(k kernel) bool { return k.series == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no kernel %s: want 5.10, 6.1, 6.12, 7.3, 5.10-arm64 or 6.12-arm64", name)
+			return nil, fmt.Errorf("no kernel %s: want 5.10, 6.1, 6.12, 7.3, 5.10-arm64, 6.12-arm64 or 6.1-s390x", name)
 		}
 		chosen = append(chosen, all[i])
 	}

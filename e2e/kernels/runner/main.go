@@ -1,7 +1,7 @@
 // Command runner runs the tests of packages asm, reader and loader, and those
 // of the whole path in e2e, under other kernels than the machine's: Debian's,
 // unmodified, in QEMU. It is make kernels; its arguments are the kernels to run
-// (5.10 6.1 6.12 7.3 5.10-arm64 6.12-arm64), where there are none the first four.
+// (5.10 6.1 6.12 7.3 5.10-arm64 6.12-arm64 6.1-s390x), where there are none the first four.
 //
 // It runs in the repository's root, and needs the Go toolchain, apt, xz and
 // QEMU, and no rights. Kernels are kept in the user's cache directory, below
