@@ -75,19 +75,29 @@ func TestReopen(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			second := open(t, coll, Options{})
 			left := 7
 			if transport == asm.Perf {
 				left = 0
 			}
-			send(t, program, 3)
-			second.Finish()
-			begin := time.Now()
-			if got := len(drain(t, second)); got != left+3 {
-				t.Errorf("%d events, want the %d that were left and 3", got, left)
+			// A reader that knows what is all does not wait out its grace; a busy
+			// machine may take as long, but not each time.
+			best := time.Hour
+			for range 5 {
+				next := open(t, coll, Options{})
+				send(t, program, 3)
+				next.Finish()
+				begin := time.Now()
+				if got := len(drain(t, next)); got != left+3 {
+					t.Errorf("%d events, want the %d that were left and 3", got, left)
+				}
+				best = min(best, time.Since(begin))
+				if err := next.Close(); err != nil {
+					t.Fatal(err)
+				}
+				left = 0
 			}
-			if took := time.Since(begin); took >= finishGrace {
-				t.Errorf("it took %v to find out that this is all", took)
+			if best >= finishGrace && !testing.Short() {
+				t.Errorf("it took %v to find out that this is all", best)
 			}
 		})
 	}
