@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -21,8 +22,8 @@ import (
 // not ring. That is why the first sleep is no longer than latency.
 type dozing struct {
 	source
-	mu       sync.Mutex // held by read; close waits for it: the caller's maps may go then
-	closed   bool
+	mu       sync.Mutex // held while source and maps are used; close waits for it
+	closed   atomic.Bool
 	asleep   *ebpf.Map // of one word: not 0 if the program is to ring
 	doorbell *ringbuf.Reader
 	rung     ringbuf.Record
@@ -53,7 +54,7 @@ func newDozing(inner source, asleep, doorbell *ebpf.Map) (*dozing, error) {
 func (d *dozing) read(into batch, clock *clock, latency time.Duration) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if d.closed.Load() {
 		return 0, os.ErrClosed
 	}
 	if d.quiet == busy || latency == 0 {
@@ -110,10 +111,21 @@ func (d *dozing) wake() error {
 	return errors.Join(d.source.wake(), d.doorbell.Flush())
 }
 
-func (d *dozing) close() error {
-	err := errors.Join(d.doorbell.Close(), d.source.close()) // which ends a read
+func (d *dozing) waiting(unread uint64) uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.closed = true
-	return err
+	if d.closed.Load() {
+		return 0
+	}
+	return d.source.waiting(unread)
+}
+
+// close ends a read before it takes away what that uses, of which the maps are
+// the caller's to close next.
+func (d *dozing) close() error {
+	d.closed.Store(true)
+	d.wake() // fails only when closed before, and then there is no read
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return errors.Join(d.doorbell.Close(), d.source.close())
 }
