@@ -139,12 +139,22 @@ func (p *pump) endRecord() {
 	counters, err := p.source.Counters()
 	if err == nil {
 		p.steps.Add(1)
-		err = p.record.end(counters)
+		err = p.record.end(p.ofRun(counters))
 		p.steps.Add(1)
 	}
 	if err != nil {
 		p.fail(0, err)
 	}
+}
+
+// ofRun is the counters without what was captured after the last event that was
+// wanted: it takes a moment to detach.
+func (p *pump) ofRun(c wire.Counters) wire.Counters {
+	if p.limit > 0 && p.written.Load() == p.limit && c.Captured > p.limit {
+		c.Seen -= min(c.Seen, c.Captured-p.limit)
+		c.Captured = p.limit
+	}
+	return c
 }
 
 // fail ends the writing, with so many of the packets at hand written.

@@ -231,17 +231,11 @@ func (s *session) conclude(p *pump, drained error) error {
 		err = p.err
 	case p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
-	case missing > 0:
-		// It took a moment to detach. The counters are those of the run, which
-		// ended with the last event that was wanted.
-		counters.Captured -= missing
-		counters.Seen -= min(counters.Seen, missing)
-		if !s.quiet {
-			fmt.Fprintf(s.stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
-		}
+	case missing > 0 && !s.quiet:
+		fmt.Fprintf(s.stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
 	}
 	if !s.quiet {
-		s.print(counters)
+		s.print(p.ofRun(counters))
 	}
 	return err
 }
