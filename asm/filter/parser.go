@@ -156,7 +156,7 @@ func (p *parser) nest() func() {
 }
 
 func (p *parser) tooDeep() {
-	p.fail(p.peek(), "nested too deeply, over %d levels", maxDepth)
+	p.fail(p.peek(), "nested too deeply, over %d levels; each change between and and or is one: parentheses around the pairs save it", maxDepth)
 }
 
 // expression is a chain of and and or, which bind alike and to the left.
