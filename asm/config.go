@@ -67,8 +67,8 @@ const (
 // header hold (struct perf_event_header, linux/perf_event.h).
 const MaxSnapLen = 1<<16 - 8 - perfHeader - wire.RecordSize
 
-// maxSample is the largest [Sampling.N].
-const maxSample = 1 << 31
+// MaxSample is the largest [Sampling.N].
+const MaxSample = 1 << 31
 
 // Sampling says which of the packets that match are reported. The others are
 // counted as sampled out.
@@ -129,8 +129,8 @@ func (cfg Config) Check() error {
 	if int(cfg.Clock) >= len(clockNames) {
 		return fmt.Errorf("unknown %v", cfg.Clock)
 	}
-	if cfg.Sample.N > maxSample {
-		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, maxSample)
+	if cfg.Sample.N > MaxSample {
+		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, MaxSample)
 	}
 	_, err := cfg.transport()
 	return err

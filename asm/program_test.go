@@ -139,7 +139,7 @@ func TestLoadedProgram(t *testing.T) {
 func TestProgramRefuses(t *testing.T) {
 	for _, cfg := range []Config{
 		{Clock: NoClock + 1},
-		{Sample: Sampling{N: maxSample + 1}},
+		{Sample: Sampling{N: MaxSample + 1}},
 		{SnapLen: -1},
 		{SnapLen: 96, Transport: Ringbuf, CPUs: 2},
 		{Transport: Mmap + 1, CPUs: 2},

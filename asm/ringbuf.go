@@ -22,13 +22,6 @@ const (
 	ringbufAvailable   = 0 // BPF_RB_AVAIL_DATA
 )
 
-// ringbufHeader precedes each record in the ring (BPF_RINGBUF_HDR_SZ).
-const ringbufHeader = 8
-
-// wakeFraction is the part of a ring that is full when the reader is woken:
-// early enough that the rest lasts until it runs.
-const wakeFraction = 4
-
 func (r ringBuffer) maps() map[string]*ebpf.MapSpec {
 	return map[string]*ebpf.MapSpec{
 		wire.EventsMap:   {Name: wire.EventsMap, Type: ebpf.RingBuf, MaxEntries: uint32(r.size)},
@@ -58,7 +51,7 @@ func (r ringBuffer) submit(b *builder, lost label) {
 	// theirs before this one asks how much there is: so as many records count
 	// as crossing it as there are CPUs, lest none does.
 	wake := b.fresh("wake")
-	mark := r.size / wakeFraction
+	mark := r.size / wire.WakeFraction
 	b.emit(
 		bpf.Mov.Reg(record, bpf.R0),
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
@@ -67,7 +60,7 @@ func (r ringBuffer) submit(b *builder, lost label) {
 		bpf.Mov.Imm(bpf.R2, ringbufForceWakeup),
 		bpf.Sub.Imm(bpf.R0, int32(mark)),
 	)
-	b.jumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(wire.RecordSize+ringbufHeader)), wake)
+	b.jumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(wire.RecordSize+wire.RingbufHeader)), wake)
 	b.emit(bpf.Mov.Imm(bpf.R2, ringbufNoWakeup))
 	b.block(wake)
 	b.emit(

@@ -65,7 +65,7 @@ func TestUsage(t *testing.T) {
 		{"-w w.pcapng --color always", "color -o text"},
 		{"-d --mode native", "mode dump"},
 		{"-d --netns web", "netns dump"},
-		{"--all=maybe", "all maybe value"},
+		{"--all=maybe", "all maybe true false"},
 		{"--transport mmap --buffer 1GiB", "mmap 536870912"},
 		{"--transport ringbuf --buffer 1GiB", "ringbuf all CPUs"},
 	} {

@@ -31,7 +31,8 @@ func (r *Reader) over(now time.Time) (bool, error) {
 	switch {
 	case e.grace.IsZero():
 		// A program that was just taken off may still be running on another
-		// CPU: the first look at the counters is never the last.
+		// CPU: there is a pause before the look at the counters that may be
+		// the last.
 		e.grace = now.Add(finishGrace)
 		return false, nil
 	case r.empty && late:

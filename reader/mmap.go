@@ -160,7 +160,7 @@ func (r *ring) waiting() uint64 {
 func (s *mmapSource) mark() (reached bool) {
 	ahead := uint64(1)
 	if s.busy {
-		ahead = uint64(max(1, len(s.rings[0].slots)/wakeFraction))
+		ahead = uint64(max(1, len(s.rings[0].slots)/wire.WakeFraction))
 	}
 	for i := range s.rings {
 		r := &s.rings[i]

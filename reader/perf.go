@@ -35,10 +35,6 @@ const (
 	maxSample = 1 << 16 // its size has 16 bits: perf_event_open(2)
 )
 
-// wakeFraction is the part of a buffer that is full when the reader is woken:
-// early enough that the rest lasts until it runs.
-const wakeFraction = 4
-
 // lockable is what each CPU's buffer may be where the limit on locked memory
 // allows no more: Linux lets every user have 516 KiB per CPU (sysctl
 // kernel.perf_event_mlock_kb), of which 4 are not for events.
@@ -76,7 +72,7 @@ func sparse(list string) bool {
 
 func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	reader, err := perf.NewReaderWithOptions(events, buffer, perf.ReaderOptions{
-		Watermark: max(1, buffer/wakeFraction),
+		Watermark: max(1, buffer/wire.WakeFraction),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open perf buffers: %w", explainPerf(err))

@@ -105,14 +105,14 @@ func (r *Reader) read(into batch) (n int, err error) {
 		return n, nil
 	}
 	for {
-		if r.finish.Load() {
-			switch over, err := r.over(time.Now()); {
-			case err != nil:
+		finishing := r.finish.Load()
+		if finishing {
+			over, err := r.over(time.Now())
+			if err != nil {
 				return 0, fmt.Errorf("read events: %w", err)
-			case over:
+			}
+			if over {
 				return 0, io.EOF
-			case r.empty:
-				time.Sleep(finishPause)
 			}
 			r.source.wake() // so that it takes what is there, and does not wait
 		}
@@ -124,6 +124,9 @@ func (r *Reader) read(into batch) (n int, err error) {
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read events: %w", err)
+		}
+		if finishing {
+			time.Sleep(finishPause) // before the next look, which may be the last
 		}
 	}
 }

@@ -54,11 +54,8 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 	return n, nil
 }
 
-// ringbufHeader is what precedes each record in the ring buffer: struct bpf_ringbuf_hdr.
-const ringbufHeader = 8
-
 func (s *ringbufSource) waiting(uint64) uint64 {
-	return uint64(s.reader.AvailableBytes() / (ringbufHeader + wire.RecordSize))
+	return uint64(s.reader.AvailableBytes() / (wire.RingbufHeader + wire.RecordSize))
 }
 
 func (s *ringbufSource) wake() error  { return s.reader.Flush() }

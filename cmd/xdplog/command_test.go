@@ -30,7 +30,7 @@ func TestUsageErrors(t *testing.T) {
 	nowhere()
 	for _, c := range []struct{ args, want string }{
 		{"help nosuch", `help: no command "nosuch" (xdplog --help lists them)`},
-		{"--quiet=x", `invalid argument "x" for "-q, --quiet" flag: takes no value`},
+		{"--quiet=x", `invalid argument "x" for "-q, --quiet" flag: must be true or false, or left out`},
 		{"-c 0", `invalid argument "0" for "-c, --count" flag: must be a whole number, 1 or more`},
 		{"-c -3", `invalid argument "-3" for "-c, --count" flag: must be a whole number, 1 or more`},
 		{"-c ten", `invalid argument "ten" for "-c, --count" flag: must be a whole number, 1 or more`},

@@ -24,11 +24,11 @@ func completionCommand(env environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			switch words[0] {
 			case "bash":
-				return cmd.Root().GenBashCompletionV2(env.stdout, true)
+				return orClosed(cmd.Root().GenBashCompletionV2(env.stdout, true))
 			case "zsh":
-				return cmd.Root().GenZshCompletion(env.stdout)
+				return orClosed(cmd.Root().GenZshCompletion(env.stdout))
 			case "fish":
-				return cmd.Root().GenFishCompletion(env.stdout, true)
+				return orClosed(cmd.Root().GenFishCompletion(env.stdout, true))
 			}
 			return usage("no completion for %q: must be one of %s", words[0], strings.Join(shells, ", "))
 		},

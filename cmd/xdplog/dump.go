@@ -27,10 +27,8 @@ func dump(config asm.Config, w io.Writer) error {
 	if err := asm.Listing(&text, program.Instructions); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(w, text.String()); err != nil && !isClosed(err) {
-		return err
-	}
-	return nil
+	_, err = io.WriteString(w, text.String())
+	return orClosed(err)
 }
 
 // describe is a map's name, type and sizes.

@@ -56,7 +56,7 @@ func run(args []string, env environment) int {
 	command := newCommand(env)
 	command.SetArgs(filterNumbers(command, args))
 	err := command.Execute()
-	if err == nil || isClosed(err) { // whoever was reading has seen enough
+	if err == nil {
 		return exitOK
 	}
 	fmt.Fprintf(env.stderr, "xdplog: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))

@@ -16,7 +16,7 @@ func manCommand(env environment) *cobra.Command {
 		Args:    noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := env.stdout.Write(manual(cmd.Root()))
-			return err
+			return orClosed(err)
 		},
 	}
 }

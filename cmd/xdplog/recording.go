@@ -249,10 +249,14 @@ func (r *recording) flush() (packets int, err error) {
 	return packets, err
 }
 
-// takeBack takes the last n bytes that were written out of a file again. From a
-// pipe they can't be.
+// takeBack takes the last n bytes that were written out of a file again. It can't
+// out of a pipe, and doesn't where others' bytes follow.
 func takeBack(file *os.File, n int) {
-	if at, err := file.Seek(0, io.SeekCurrent); err == nil && n > 0 {
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil || n == 0 {
+		return
+	}
+	if info, err := file.Stat(); err == nil && info.Size() == at {
 		file.Truncate(at - int64(n))
 	}
 }

@@ -55,14 +55,12 @@ func (s *session) run(ctx context.Context) error {
 	if s.unseen {
 		output = io.Discard
 	}
-	closed, unwatch := watchClosed(output)
+	closed, unwatch := watchClosed(output, s.record.writer())
 	defer unwatch()
-	left, unwatchRecord := watchClosed(s.record.writer())
-	defer unwatchRecord()
 	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, sorted: s.ordered, record: s.record}
 	pump.start()
 
-	cause := s.wait(ctx, pump, lost, closed, left)
+	cause := s.wait(ctx, pump, lost, closed)
 	detached := s.detach()
 	wait()
 	s.source.Finish()
@@ -143,7 +141,7 @@ func (s *session) watch() (lost <-chan error, wait func()) {
 
 // wait returns when the session is to end: with the error if an interface is
 // lost or nobody reads the output any more, else with nil.
-func (s *session) wait(ctx context.Context, p *pump, lost, closed, left <-chan error) error {
+func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) error {
 	var tick <-chan time.Time
 	stats := newStats(s.format, s.environment, time.Now())
 	defer stats.clear()
@@ -163,8 +161,6 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed, left <-chan e
 		case err := <-lost:
 			return err
 		case err := <-closed:
-			return err
-		case err := <-left:
 			return err
 		case <-tick:
 			counters, err := s.source.Counters()

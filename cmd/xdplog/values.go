@@ -135,13 +135,10 @@ func parseSnapLen(s string) (int, error) {
 	return int(n), nil
 }
 
-// maxSample is the largest that [asm.Sampling] takes.
-const maxSample = 1 << 31
-
 func parseSample(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n == 0 || n > maxSample {
-		return 0, fmt.Errorf("must be a whole number from 1 to %d", maxSample)
+	if err != nil || n == 0 || n > asm.MaxSample {
+		return 0, fmt.Errorf("must be a whole number from 1 to %d", asm.MaxSample)
 	}
 	return uint32(n), nil
 }
@@ -151,7 +148,7 @@ func addSwitch(flags *pflag.FlagSet, target *bool, name, short, usage string) {
 	parse := func(s string) (bool, error) {
 		on, err := strconv.ParseBool(s)
 		if err != nil {
-			err = errors.New("takes no value")
+			err = errors.New("must be true or false, or left out")
 		}
 		return on, err
 	}
@@ -181,13 +178,6 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// Bounds of --buffer. The smallest is a memory page of most machines; the
-// largest is already more than the kernel is likely to give to each CPU.
-const (
-	minBuffer = 4 << 10
-	maxBuffer = 1 << 30
-)
-
 // parseSize reads a number of bytes: plain, or in units of 1024 with a suffix
 // such as k, K, KiB, M, MiB, G or GiB.
 func parseSize(s string) (int, error) {
@@ -203,7 +193,7 @@ func parseSize(s string) (int, error) {
 			return 0, errors.New("must be a number of bytes: 1048576, 512KiB, 4MiB")
 		}
 	}
-	if n <<= shift; n < minBuffer || n > maxBuffer {
+	if n <<= shift; n < asm.MinBuffer || n > asm.MaxBuffer {
 		return 0, errors.New("must be between 4KiB and 1GiB")
 	}
 	return int(n), nil

@@ -21,7 +21,7 @@ func versionCommand(env environment) *cobra.Command {
 func printVersion(w io.Writer) error {
 	info, _ := debug.ReadBuildInfo()
 	_, err := io.WriteString(w, version(info))
-	return err
+	return orClosed(err)
 }
 
 // version returns what the Go command stamped into the binary; info may be nil.
