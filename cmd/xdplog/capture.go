@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -82,7 +83,7 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 	c.closers = append(c.closers, closeCollection{collection}, events)
 
 	var attachments []attachment
-	var names []namedInterface
+	var interfaces []names.Interface
 	var recorded []recordedInterface
 	for _, name := range opts.interfaces {
 		a, err := loader.Attach(collection, loader.Options{
@@ -93,14 +94,14 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 		}
 		c.closers = append(c.closers, a)
 		attachments = append(attachments, a)
-		name := namedInterface{a.Index(), a.Interface()}
-		names = append(names, name)
-		recorded = append(recorded, recordedInterface{name, a.Speed()})
+		attached := names.Interface{Index: a.Index(), Name: a.Interface()}
+		interfaces = append(interfaces, attached)
+		recorded = append(recorded, recordedInterface{attached, a.Speed()})
 	}
 	if err := record.begin(recorded); err != nil {
 		return nil, err
 	}
-	format, err := opts.format(names, env.stdout)
+	format, err := opts.format(interfaces, env.stdout)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 		environment: env,
 	}
 	if metrics != nil {
-		counted := meter(events, collection.Programs[asm.ProgramName], names)
+		counted := meter(events, collection.Programs[asm.ProgramName], interfaces)
 		c.session.source, c.session.metrics = counted, metrics.url()
 		metrics.serve(counted)
 		c.closers = append(c.closers, metrics) // twice: it ends before what it reads

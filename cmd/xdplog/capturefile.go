@@ -12,6 +12,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -25,8 +26,8 @@ type captureFile struct {
 
 	// Of pcapng: its interfaces are numbered anew in each section.
 	ng    *pcapgo.NgReader
-	ids   []int            // of this section's interfaces, by number
-	found []namedInterface // of all sections, by id; the names may be empty
+	ids   []int             // of this section's interfaces, by number
+	found []names.Interface // of all sections, by id; the names may be empty
 }
 
 // What a file begins with.
@@ -74,7 +75,7 @@ func (f *captureFile) openPcap(from io.Reader) error {
 		return err
 	}
 	f.linked, f.snaplen, f.next = r.LinkType(), r.Snaplen(), r.ZeroCopyReadPacketData
-	f.found = []namedInterface{{0, ""}}
+	f.found = []names.Interface{{}}
 	return nil
 }
 
@@ -137,7 +138,7 @@ func (f *captureFile) id(number int) int {
 		}
 		id := len(f.found)
 		f.ids = append(f.ids, id)
-		f.found = append(f.found, namedInterface{id, name})
+		f.found = append(f.found, names.Interface{Index: id, Name: name})
 	}
 	return f.ids[number]
 }

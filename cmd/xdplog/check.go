@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -106,7 +107,7 @@ func check(interfaces []string, namespace, output string, to io.Writer) error {
 	}
 	for _, f := range facts {
 		if err := r.add(f); err != nil {
-			if isClosed(err) {
+			if term.IsClosed(err) {
 				return nil
 			}
 			return fmt.Errorf("check: %w", err)

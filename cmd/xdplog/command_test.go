@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -143,14 +142,6 @@ func TestVersion(t *testing.T) {
 		if status != exitOK || stderr != "" || !strings.HasPrefix(text, "xdplog ") || !strings.Contains(text, "\ngo1.") {
 			t.Errorf("%v: status %d, stdout %q, stderr %q", args, status, text, stderr)
 		}
-	}
-	info := &debug.BuildInfo{Settings: []debug.BuildSetting{
-		{Key: "vcs.revision", Value: "0123abcd"}, {Key: "vcs.modified", Value: "true"},
-	}}
-	info.Main.Version = "v1.2.3"
-	text := version(info)
-	if !strings.HasPrefix(text, "xdplog v1.2.3\n") || !strings.HasSuffix(text, "\nrevision 0123abcd, modified\n") {
-		t.Errorf("got %q", text)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 func completionCommand(env environment) *cobra.Command {
@@ -24,11 +26,11 @@ func completionCommand(env environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			switch words[0] {
 			case "bash":
-				return orClosed(cmd.Root().GenBashCompletionV2(env.stdout, true))
+				return term.OrClosed(cmd.Root().GenBashCompletionV2(env.stdout, true))
 			case "zsh":
-				return orClosed(cmd.Root().GenZshCompletion(env.stdout))
+				return term.OrClosed(cmd.Root().GenZshCompletion(env.stdout))
 			case "fish":
-				return orClosed(cmd.Root().GenFishCompletion(env.stdout, true))
+				return term.OrClosed(cmd.Root().GenFishCompletion(env.stdout, true))
 			}
 			return usage("no completion for %q: must be one of %s", words[0], strings.Join(shells, ", "))
 		},

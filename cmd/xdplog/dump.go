@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 // dump prints the program of a config and the maps that it uses.
@@ -28,7 +29,7 @@ func dump(config asm.Config, w io.Writer) error {
 		return err
 	}
 	_, err = io.WriteString(w, text.String())
-	return orClosed(err)
+	return term.OrClosed(err)
 }
 
 // describe is a map's name, type and sizes.

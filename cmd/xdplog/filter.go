@@ -69,14 +69,14 @@ func suggest(root *cobra.Command, words []string, err error) error {
 		return err
 	}
 	root.SuggestionsMinimumDistance = 2
-	names := root.SuggestionsFor(words[0])
-	if len(names) == 0 {
+	commands := root.SuggestionsFor(words[0])
+	if len(commands) == 0 {
 		return err
 	}
-	for i, name := range names {
-		names[i] = "xdplog " + name
+	for i, name := range commands {
+		commands[i] = "xdplog " + name
 	}
-	return fmt.Errorf("%w; for a command: %s", err, strings.Join(names, ", "))
+	return fmt.Errorf("%w; for a command: %s", err, strings.Join(commands, ", "))
 }
 
 // caret shows the place of a mistake in a filter, or is empty.

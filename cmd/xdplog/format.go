@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -18,7 +19,7 @@ type format interface {
 
 	// addInterface makes known an interface that was found on the way, without
 	// a name perhaps. It is called as appendEvent is.
-	addInterface(i namedInterface)
+	addInterface(i names.Interface)
 
 	// appendCounters appends the counters as they stood at a time. It may be
 	// called while another goroutine appends events.
@@ -36,7 +37,7 @@ var outputs = [...]string{"text", "json", "log", noOutput}
 const noOutput = "none"
 
 // newFormat returns the format of one of the [outputs].
-func newFormat(output string, interfaces []namedInterface) (format, error) {
+func newFormat(output string, interfaces []names.Interface) (format, error) {
 	switch output {
 	case "text":
 		return newText(interfaces, time.Local), nil
@@ -61,7 +62,7 @@ func (none) appendEvent(b []byte, _ *reader.Event) []byte { return b }
 // nameless are formats that name no interface.
 type nameless struct{}
 
-func (nameless) addInterface(namedInterface) {}
+func (nameless) addInterface(names.Interface) {}
 
 // closingLines are the counters as tcpdump prints them.
 type closingLines struct{}
@@ -81,29 +82,6 @@ func appendPackets(b []byte, n uint64, what string) []byte {
 	b = append(b, ' ')
 	b = append(b, what...)
 	return append(b, '\n')
-}
-
-// A namedInterface is an interface under the name that it was attached by: it
-// keeps that name when somebody renames it.
-type namedInterface struct {
-	index int
-	name  string
-}
-
-// interfaceNames finds names by index. There are few: a scan beats a map. In
-// a file there may be many, and they are numbered from 0.
-type interfaceNames []namedInterface
-
-func (n interfaceNames) of(index int) string {
-	if index < len(n) && n[index].index == index {
-		return n[index].name
-	}
-	for i := range n {
-		if n[i].index == index {
-			return n[i].name
-		}
-	}
-	return strconv.Itoa(index)
 }
 
 // A clock appends times. Packets come many to a second, so it keeps what it

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
 var (
 	testTime       = time.Unix(1674637061, 123456789) // 2023-01-25T08:57:41Z
-	testInterfaces = []namedInterface{{2, "eth0"}, {3, `a"\` + "\x01\xff<é"}}
+	testInterfaces = []names.Interface{{Index: 2, Name: "eth0"}, {Index: 3, Name: `a"\` + "\x01\xff<é"}}
 )
 
 // An edit makes an event from the usual one.

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 // An input is a file or a pipe. A read that waits for more can be interrupted,
@@ -29,7 +31,7 @@ var errStopped = errors.New("interrupted")
 func openInput(name string, stdin *os.File) (*input, error) {
 	in := &input{name: name}
 	if name == "-" {
-		if in.name = "standard input"; stdin == nil || isTerminal(stdin) {
+		if in.name = "standard input"; stdin == nil || term.IsTerminal(stdin) {
 			return nil, fmt.Errorf("%s is a terminal: give a capture file, or pipe one in", in.name)
 		}
 		in.fd = int(stdin.Fd())

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -14,19 +15,19 @@ import (
 //
 // It is written by appending: encoding/json takes about ten times as long.
 type jsonLines struct {
-	interfaces interfaceNames // names quoted
+	interfaces names.Interfaces // names quoted
 	clock      clock
 	protocols  [256]string // the two fields of a protocol
 }
 
-func newJSON(interfaces []namedInterface) *jsonLines {
+func newJSON(interfaces []names.Interface) *jsonLines {
 	f := &jsonLines{clock: jsonClock()}
 	for _, i := range interfaces {
 		f.addInterface(i)
 	}
 	for i := range f.protocols {
 		b := append([]byte(nil), `,"proto":`...)
-		b = appendQuoted(b, protocolName(uint8(i)))
+		b = appendQuoted(b, names.Protocol(uint8(i)))
 		b = append(b, `,"proto_number":`...)
 		f.protocols[i] = string(strconv.AppendUint(b, uint64(i), 10))
 	}
@@ -78,15 +79,15 @@ func appendStart(b []byte, c *clock, t time.Time, eventType string) []byte {
 }
 
 // addInterface implements [format].
-func (f *jsonLines) addInterface(i namedInterface) {
-	if i.name != "" {
-		i.name = string(appendQuoted(nil, i.name))
+func (f *jsonLines) addInterface(i names.Interface) {
+	if i.Name != "" {
+		i.Name = string(appendQuoted(nil, i.Name))
 	}
 	f.interfaces = append(f.interfaces, i)
 }
 
 func (f *jsonLines) appendInterface(b []byte, index int) []byte {
-	name := f.interfaces.of(index)
+	name := f.interfaces.Of(index)
 	if name == "" {
 		return b
 	}

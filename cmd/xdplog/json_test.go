@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -45,7 +46,7 @@ func expected(e *reader.Event) line {
 		l.VLAN = e.VLAN[:e.VLANs]
 	}
 	if e.IPVersion != 0 {
-		source, destination, name := e.Source.Addr(), e.Destination.Addr(), protocolName(e.Protocol)
+		source, destination, name := e.Source.Addr(), e.Destination.Addr(), names.Protocol(e.Protocol)
 		l.IPVersion, l.Source, l.Destination = &e.IPVersion, &source, &destination
 		l.Protocol, l.Number, l.TTL = &name, &e.Protocol, &e.TTL
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -27,7 +28,7 @@ func (f *logLines) appendEvent(b []byte, e *reader.Event) []byte {
 	b = f.clock.appendSecond(b, e.Time)
 	if e.IPVersion == 0 {
 		b = append(b, "ETHER TYPE: "...)
-		b = appendEtherType(b, e.EtherType)
+		b = names.AppendEtherType(b, e.EtherType)
 		return append(b, '\n')
 	}
 	b = append(b, "SRC IP: "...)

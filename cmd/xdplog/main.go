@@ -10,9 +10,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 // Exit statuses.
@@ -51,8 +50,8 @@ type environment struct {
 // run runs a command line and returns the exit status. What went wrong is one
 // line on stderr.
 func run(args []string, env environment) int {
-	terminal := isTerminal(env.stderr)
-	env.stderr = &patientWriter{to: env.stderr, patience: patience}
+	terminal := term.IsTerminal(env.stderr)
+	env.stderr = term.NewPatientWriter(env.stderr)
 	command := newCommand(env)
 	command.SetArgs(filterNumbers(command, args))
 	err := command.Execute()
@@ -68,23 +67,6 @@ func run(args []string, env environment) int {
 	}
 	return exitFailure
 }
-
-// isTerminal reports whether somebody looks at what is written.
-func isTerminal(w any) bool {
-	if patient, ok := w.(*patientWriter); ok {
-		w = patient.to
-	}
-	file, ok := w.(*os.File)
-	if !ok || file == nil {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
-}
-
-// patience is how long a write may make no progress when there is something
-// else to do.
-const patience = time.Second
 
 // A usageError is a command line that makes no sense.
 type usageError struct{ error }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 func manCommand(env environment) *cobra.Command {
@@ -16,7 +18,7 @@ func manCommand(env environment) *cobra.Command {
 		Args:    noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := env.stdout.Write(manual(cmd.Root()))
-			return orClosed(err)
+			return term.OrClosed(err)
 		},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -13,6 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/version"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -22,7 +23,7 @@ import (
 type metered struct {
 	eventSource
 	program    *ebpf.Program
-	interfaces interfaceNames
+	interfaces names.Interfaces
 	delivered  atomic.Uint64
 	events     []protocolCounts // by position in interfaces; one more for others
 }
@@ -32,7 +33,7 @@ type protocolCounts [256 + 1]atomic.Uint64
 
 const nonIP = 256
 
-func meter(source eventSource, program *ebpf.Program, interfaces []namedInterface) *metered {
+func meter(source eventSource, program *ebpf.Program, interfaces []names.Interface) *metered {
 	return &metered{
 		eventSource: source,
 		program:     program,
@@ -68,7 +69,7 @@ func alike(a, b *reader.Event) bool {
 
 func (m *metered) position(index int) int {
 	for i := range m.interfaces {
-		if m.interfaces[i].index == index {
+		if m.interfaces[i].Index == index {
 			return i
 		}
 	}
@@ -118,7 +119,7 @@ func (m *metered) appendEvents(b []byte) []byte {
 	for i := range m.events {
 		interfaceName := "unknown"
 		if i < len(m.interfaces) {
-			interfaceName = m.interfaces[i].name
+			interfaceName = m.interfaces[i].Name
 		}
 		for protocol := range m.events[i] {
 			n := m.events[i][protocol].Load()
@@ -127,7 +128,7 @@ func (m *metered) appendEvents(b []byte) []byte {
 			}
 			protocolLabel := "none"
 			if protocol != nonIP {
-				protocolLabel = strings.ToLower(protocolName(uint8(protocol)))
+				protocolLabel = strings.ToLower(names.Protocol(uint8(protocol)))
 			}
 			b = appendSample(b, name, n, "interface", interfaceName, "protocol", protocolLabel)
 		}
@@ -166,10 +167,9 @@ func appendRunTime(b []byte, runs uint64, took time.Duration) []byte {
 
 func appendBuildInfo(b []byte) []byte {
 	const name = "xdplog_build_info"
-	info, _ := debug.ReadBuildInfo()
-	number, revision, _ := buildVersion(info)
+	own := version.Own()
 	b = appendFamily(b, name, "gauge", "Always 1; the labels say what was built.")
-	return appendSample(b, name, 1, "version", number, "revision", revision, "goversion", runtime.Version())
+	return appendSample(b, name, 1, "version", own.Number, "revision", own.Revision, "goversion", runtime.Version())
 }
 
 // appendFamily begins a metric.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -51,12 +52,12 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
 	o.addMode(cmd)
 	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
-	complete(cmd, "transport", func() []string { return names(asm.Perf, asm.Mmap) })
+	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, asm.Mmap) })
 	flags.Var(value[int]{&o.buffer, parseSize, "SIZE"}, "buffer", "bytes per CPU: 512KiB, 4MiB (default 2MiB)")
 	flags.Var(value[uint32]{&o.sample, parseSample, "N"}, "sample", "report one packet in N, the first of every N")
 	flags.Var(value[uint32]{&o.sampleRandom, parseSample, "N"}, "sample-random", "report one packet in N, each by chance")
 	flags.Var(value[asm.Clock]{&o.clock, parseClock, "CLOCK"}, "time", "time stamps: precise (default), coarse (Linux 5.11), none (when read)")
-	complete(cmd, "time", func() []string { return names(asm.PreciseClock, asm.NoClock) })
+	complete(cmd, "time", func() []string { return wordsOf(asm.PreciseClock, asm.NoClock) })
 	addNamespace(cmd, &o.netns)
 	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")
 	flags.Var(value[string]{&o.metrics, parseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
@@ -84,7 +85,7 @@ func (o *options) addOutput(cmd *cobra.Command) {
 func (o *options) addMode(cmd *cobra.Command) {
 	cmd.Flags().Var(value[loader.Mode]{&o.mode, parseMode, "MODE"}, "mode",
 		"auto (default: native, else generic), native, generic, offload")
-	complete(cmd, "mode", func() []string { return names(loader.Auto, loader.Offload) })
+	complete(cmd, "mode", func() []string { return wordsOf(loader.Auto, loader.Offload) })
 }
 
 func (o *options) addQuiet(flags *pflag.FlagSet) {
@@ -92,7 +93,7 @@ func (o *options) addQuiet(flags *pflag.FlagSet) {
 }
 
 // format returns that of the output, in its style on stdout.
-func (o *options) format(interfaces []namedInterface, stdout io.Writer) (format, error) {
+func (o *options) format(interfaces []names.Interface, stdout io.Writer) (format, error) {
 	output := o.lines()
 	f, err := newFormat(output, interfaces)
 	if err != nil {

@@ -3,16 +3,17 @@ package main
 import (
 	"sync"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
 // packets are some of a file, and what was found in it meanwhile.
 type packets struct {
 	list  []reader.Packet
-	bytes []byte           // the packets' own, until they are used
-	ends  []int            // of each packet's in bytes
-	found []namedInterface // before these packets
-	err   error            // after them: io.EOF at the file's end
+	bytes []byte            // the packets' own, until they are used
+	ends  []int             // of each packet's in bytes
+	found []names.Interface // before these packets
+	err   error             // after them: io.EOF at the file's end
 }
 
 // Where packets are handed on: at as many as the pump takes events, or earlier

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -120,7 +121,7 @@ func (p *pump) write(packets []reader.Packet) {
 		p.steps.Add(1)
 		if err != nil {
 			if file, ok := p.to.(*os.File); ok { // a line is whole, or not there
-				takeBack(file, n-(bytes.LastIndexByte(p.lines[:n], '\n')+1))
+				term.TakeBack(file, n-(bytes.LastIndexByte(p.lines[:n], '\n')+1))
 			}
 			p.fail(bytes.Count(p.lines[:n], []byte{'\n'}), err)
 			return

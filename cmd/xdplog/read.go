@@ -169,7 +169,7 @@ func (s *fileSource) fetch() error {
 		for _, i := range p.found {
 			s.format.addInterface(i)
 			if s.record != nil {
-				s.record.add(recordedInterface{namedInterface: i})
+				s.record.add(recordedInterface{Interface: i})
 			}
 		}
 		s.at, s.next = p, 0

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/gopacket/gopacket"
@@ -17,6 +16,9 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/version"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -57,7 +59,7 @@ func (o *options) recording(env environment) (*recording, error) {
 	switch {
 	case !ok:
 		return nil, errors.New("-w - needs a file or a pipe as standard output")
-	case isTerminal(file):
+	case term.IsTerminal(file):
 		return nil, usage("-w - would write binary data to the terminal: redirect it or name a file")
 	}
 	r.file = file
@@ -137,18 +139,16 @@ func (r *recording) begin(interfaces []recordedInterface) error {
 
 // A recordedInterface is one that packets come from.
 type recordedInterface struct {
-	namedInterface        // without a name: unknown
-	speed          uint64 // bits per second; 0: unknown
+	names.Interface        // without a name: unknown
+	speed           uint64 // bits per second; 0: unknown
 }
 
 // add describes an interface in the file.
 func (r *recording) add(i recordedInterface) {
-	description := pcapgo.NgInterface{Name: i.name, LinkType: layers.LinkTypeEthernet, SnapLength: uint32(r.snapLen)}
+	description := pcapgo.NgInterface{Name: i.Name, LinkType: layers.LinkTypeEthernet, SnapLength: uint32(r.snapLen)}
 	if r.ng == nil {
-		info, _ := debug.ReadBuildInfo()
-		number, _, _ := buildVersion(info)
 		r.ng, _ = pcapgo.NewNgWriterInterface(&r.blocks, description, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
-			Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "xdplog " + number,
+			Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "xdplog " + version.Own().Number,
 		}})
 	} else {
 		r.ng.AddInterface(description) // a buffer takes everything
@@ -156,7 +156,7 @@ func (r *recording) add(i recordedInterface) {
 	if i.speed != 0 {
 		r.addOption(optionSpeed, binary.LittleEndian.AppendUint64(nil, i.speed))
 	}
-	r.interfaces[i.index] = len(r.packets)
+	r.interfaces[i.Index] = len(r.packets)
 	r.packets = append(r.packets, 0)
 }
 
@@ -244,21 +244,9 @@ func (r *recording) flush() (packets int, err error) {
 	r.blocks.Reset()
 	if err != nil {
 		r.err = err
-		takeBack(r.file, written-whole)
+		term.TakeBack(r.file, written-whole)
 	}
 	return packets, err
-}
-
-// takeBack takes the last n bytes that were written out of a file again. It can't
-// out of a pipe, and doesn't where others' bytes follow.
-func takeBack(file *os.File, n int) {
-	at, err := file.Seek(0, io.SeekCurrent)
-	if err != nil || n == 0 {
-		return
-	}
-	if info, err := file.Stat(); err == nil && info.Size() == at {
-		file.Truncate(at - int64(n))
-	}
 }
 
 // Close closes the file, unless it is stdout. It may be called more than once.

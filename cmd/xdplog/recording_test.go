@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -36,8 +37,8 @@ func newRecording(t *testing.T, interfaces ...recordedInterface) (*recording, st
 }
 
 var twoInterfaces = []recordedInterface{
-	{namedInterface{7, "eth0"}, 10_000_000_000},
-	{namedInterface{3, "wlan0"}, 0},
+	{names.Interface{Index: 7, Name: "eth0"}, 10_000_000_000},
+	{names.Interface{Index: 3, Name: "wlan0"}, 0},
 }
 
 // packetOf is a packet of so many bytes from an interface.

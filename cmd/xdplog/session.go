@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -55,7 +57,7 @@ func (s *session) run(ctx context.Context) error {
 	if s.unseen {
 		output = io.Discard
 	}
-	closed, unwatch := watchClosed(output, s.record.writer())
+	closed, unwatch := term.WatchClosed(output, s.record.writer())
 	defer unwatch()
 	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, sorted: s.ordered, record: s.record}
 	pump.start()
@@ -71,7 +73,7 @@ func (s *session) run(ctx context.Context) error {
 	if errors.Is(cause, loader.ErrReplaced) && errors.Is(detached, loader.ErrReplaced) {
 		detached = nil // told by the cause
 	}
-	if isClosed(cause) || isClosed(pump.failure()) {
+	if term.IsClosed(cause) || term.IsClosed(pump.failure()) {
 		return detached // whoever was reading has seen enough
 	}
 	return oneOf(cause, s.conclude(pump, drained), detached)
@@ -99,13 +101,13 @@ func (s *session) greet() {
 	}
 	for _, a := range s.attachments {
 		if id := a.TookOver(); id != 0 {
-			fmt.Fprintf(s.stderr, "took %s over from a killed xdplog (program %d)\n", oneWord(a.Interface()), id)
+			fmt.Fprintf(s.stderr, "took %s over from a killed xdplog (program %d)\n", names.OneWord(a.Interface()), id)
 		}
 		why := ""
 		if err := a.Fallback(); err != nil {
 			why = "; " + err.Error()
 		}
-		fmt.Fprintf(s.stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", oneWord(a.Interface()), a.Mode(), why)
+		fmt.Fprintf(s.stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", names.OneWord(a.Interface()), a.Mode(), why)
 	}
 	if s.metrics != "" {
 		fmt.Fprintf(s.stderr, "metrics on %s\n", s.metrics)
@@ -187,7 +189,7 @@ const echo = 200 * time.Millisecond
 // drain waits until the pump has delivered everything. It gives up at another
 // signal, and when a write takes longer than there is patience for.
 func (s *session) drain(p *pump) error {
-	look := time.NewTicker(patience)
+	look := time.NewTicker(term.Patience)
 	defer look.Stop()
 	var signals <-chan os.Signal
 	other := time.After(echo)
@@ -203,7 +205,7 @@ func (s *session) drain(p *pump) error {
 		case <-look.C:
 			now := p.steps.Load()
 			if now == steps && now%2 == 1 {
-				return errStuck
+				return term.ErrStuck
 			}
 			steps = now
 		}

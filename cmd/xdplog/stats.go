@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 // A stats prints the counters of a run every so often, in all and per second.
@@ -26,7 +27,7 @@ func newStats(f format, env environment, at time.Time) *stats {
 	_, machine := f.(*jsonLines)
 	return &stats{
 		to: env.stderr, format: f, at: at,
-		live: !machine && isTerminal(env.stderr) && (silent || !isTerminal(env.stdout)),
+		live: !machine && term.IsTerminal(env.stderr) && (silent || !term.IsTerminal(env.stdout)),
 	}
 }
 

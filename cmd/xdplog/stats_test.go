@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
 )
 
 var (
@@ -43,8 +45,8 @@ func TestStatsLines(t *testing.T) {
 
 // TestStatsInPlace is what a terminal gets: one line, and at the end none.
 func TestStatsInPlace(t *testing.T) {
-	terminal, screen := pseudoterminal(t)
-	env := environment{stdout: new(strings.Builder), stderr: &patientWriter{to: terminal, patience: patience}}
+	terminal, screen := termtest.Open(t)
+	env := environment{stdout: new(strings.Builder), stderr: term.NewPatientWriter(terminal)}
 	s := newStats(newText(nil, time.UTC), env, testTime)
 	s.print(statsBefore, testTime.Add(time.Second))
 	s.print(statsNow, testTime.Add(2*time.Second))
@@ -69,7 +71,7 @@ func TestStatsInPlace(t *testing.T) {
 
 // TestStatsPlace is where a line may change in place.
 func TestStatsPlace(t *testing.T) {
-	terminal, _ := pseudoterminal(t)
+	terminal, _ := termtest.Open(t)
 	pipe := new(strings.Builder)
 	for _, c := range []struct {
 		name           string

@@ -6,6 +6,9 @@ import (
 	"strconv"
 
 	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -39,7 +42,7 @@ func (s style) apply(f format, to io.Writer) format {
 		return f
 	}
 	plain.stamp = newStamp(s.times, plain.stamp.clock.location)
-	align := isTerminal(to)
+	align := term.IsTerminal(to)
 	color := s.color == "always" || s.color != "never" && align && wantsColor(os.Getenv)
 	if !align && !color {
 		return plain
@@ -97,14 +100,14 @@ const (
 func (f *terminalText) appendEvent(b []byte, e *reader.Event) []byte {
 	b = f.begin(b, dimPaint)
 	b = f.end(f.stamp.append(b, e.Time))
-	if name := f.interfaces.of(e.Interface); name != "" {
+	if name := f.interfaces.Of(e.Interface); name != "" {
 		start := len(b)
 		b = append(b, name...)
 		b = append(f.pad(b, start, nameColumn), ' ')
 	}
 	if e.IPVersion == 0 {
 		b = f.begin(b, violet)
-		b = f.end(appendEtherType(b, e.EtherType))
+		b = f.end(names.AppendEtherType(b, e.EtherType))
 	} else {
 		b = f.appendIP(b, e)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -75,7 +77,7 @@ func TestStyle(t *testing.T) {
 		t.Errorf("--color always in a pipe: %+v", always)
 	}
 	terminal := openTerminal(t)
-	evil := style{}.apply(newText([]namedInterface{{2, "\x1b[2Jx"}}, time.UTC), terminal)
+	evil := style{}.apply(newText([]names.Interface{{Index: 2, Name: "\x1b[2Jx"}}, time.UTC), terminal)
 	if e := usual(); !strings.Contains(string(evil.appendEvent(nil, &e)), "_[2Jx") {
 		t.Error("an interface's name commands the terminal")
 	}
@@ -102,7 +104,7 @@ func TestStyle(t *testing.T) {
 // openTerminal opens a pseudoterminal's end that programs see.
 func openTerminal(t *testing.T) *os.File {
 	t.Helper()
-	terminal, _ := pseudoterminal(t)
+	terminal, _ := termtest.Open(t)
 	return terminal
 }
 

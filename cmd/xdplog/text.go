@@ -5,9 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -20,31 +19,31 @@ import (
 // what its headers announce).
 type text struct {
 	closingLines
-	interfaces interfaceNames
+	interfaces names.Interfaces
 	stamp      stamp
 	protocols  [256]string
 }
 
-func newText(interfaces []namedInterface, location *time.Location) *text {
+func newText(interfaces []names.Interface, location *time.Location) *text {
 	f := &text{
 		interfaces: interfaces,
 		stamp:      newStamp("time", location),
 	}
 	for i := range f.protocols {
 		// Words are parted by spaces; two keywords have one inside.
-		f.protocols[i] = strings.ReplaceAll(strings.ToLower(protocolName(uint8(i))), " ", "-")
+		f.protocols[i] = strings.ReplaceAll(strings.ToLower(names.Protocol(uint8(i))), " ", "-")
 	}
 	return f
 }
 
 func (f *text) appendEvent(b []byte, e *reader.Event) []byte {
 	b = f.stamp.append(b, e.Time)
-	if name := f.interfaces.of(e.Interface); name != "" {
+	if name := f.interfaces.Of(e.Interface); name != "" {
 		b = append(b, name...)
 		b = append(b, ' ')
 	}
 	if e.IPVersion == 0 {
-		b = appendEtherType(b, e.EtherType)
+		b = names.AppendEtherType(b, e.EtherType)
 	} else {
 		b = f.appendIP(b, e)
 	}
@@ -55,19 +54,9 @@ func (f *text) appendEvent(b []byte, e *reader.Event) []byte {
 
 // addInterface implements [format]. The name is a file's, which may have put
 // anything there: it stays one word.
-func (f *text) addInterface(i namedInterface) {
-	i.name = oneWord(i.name)
+func (f *text) addInterface(i names.Interface) {
+	i.Name = names.OneWord(i.Name)
 	f.interfaces = append(f.interfaces, i)
-}
-
-// oneWord is a name with "_" in place of what a terminal would not print.
-func oneWord(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r) {
-			return '_'
-		}
-		return r
-	}, name)
 }
 
 func (f *text) appendIP(b []byte, e *reader.Event) []byte {

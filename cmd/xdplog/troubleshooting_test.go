@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,19 +18,16 @@ func TestTroubleshooting(t *testing.T) {
 	}
 	var sources strings.Builder
 	for _, dir := range []string{".", "../../loader", "../../reader", "../../asm"} {
-		files, err := filepath.Glob(dir + "/*.go")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
+		err := filepath.WalkDir(dir, func(file string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
 			}
 			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			sources.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	// Verbs stand for what differs.

@@ -89,8 +89,8 @@ type named interface {
 	fmt.Stringer
 }
 
-// names are those of the values from first to last.
-func names[T named](first, last T) []string {
+// wordsOf are the names of the values from first to last.
+func wordsOf[T named](first, last T) []string {
 	var all []string
 	for v := first; v <= last; v++ {
 		all = append(all, v.String())
@@ -101,7 +101,7 @@ func names[T named](first, last T) []string {
 func parseName[T named](s string, parse func(string) (T, error), first, last T) (T, error) {
 	v, err := parse(s)
 	if err != nil {
-		return v, fmt.Errorf("must be one of %s", strings.Join(names(first, last), ", "))
+		return v, fmt.Errorf("must be one of %s", strings.Join(wordsOf(first, last), ", "))
 	}
 	return v, nil
 }

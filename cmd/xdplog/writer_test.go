@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
 // failAfter takes so many bytes, and then fails.
@@ -94,7 +95,7 @@ func TestBlockedStdoutDoesNotHoldTheProgram(t *testing.T) {
 		start := time.Now()
 		time.AfterFunc(time.Hour, func() { f.signals <- syscall.SIGTERM })
 		f.check(t, f.run(context.Background()), 0, "output is blocked: 1000 captured events not written", closing(1000))
-		if took := time.Since(start) - time.Hour; took > 2*patience {
+		if took := time.Since(start) - time.Hour; took > 2*term.Patience {
 			t.Errorf("took %v", took)
 		}
 	})
@@ -112,27 +113,6 @@ func TestSecondSignalEndsDraining(t *testing.T) {
 		f.check(t, f.run(context.Background()), 0, "interrupted while printing the rest: 1000 captured events not written", closing(1000))
 		if took := time.Since(start); took != 300*time.Millisecond {
 			t.Errorf("took %v", took)
-		}
-	})
-}
-
-func TestPatientWriter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		to := make(blocked)
-		w := &patientWriter{to: to, patience: patience}
-		start := time.Now()
-		for range 2 { // the second one is refused at once
-			if _, err := w.Write([]byte("x")); !errors.Is(err, errStuck) {
-				t.Errorf("got %v, want %v", err, errStuck)
-			}
-		}
-		if took := time.Since(start); took != patience {
-			t.Errorf("took %v", took)
-		}
-		close(to)
-		synctest.Wait()
-		if n, err := w.Write([]byte("xyz")); n != 3 || err != nil {
-			t.Errorf("got %d, %v once it takes again", n, err)
 		}
 	})
 }

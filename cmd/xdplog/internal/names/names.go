@@ -1,9 +1,14 @@
-package main
+// Package names says what numbers are called: IP protocols, EtherTypes, and the
+// interfaces of a run. The tables are built in, so that an empty root needs no
+// /etc/protocols, and an output is the same on every machine.
+//
+// It imports the standard library alone.
+package names
 
 import "strconv"
 
-// appendEtherType names the kind of a frame without a decoded IP header.
-func appendEtherType(b []byte, etherType uint16) []byte {
+// AppendEtherType names the kind of a frame without a decoded IP header.
+func AppendEtherType(b []byte, etherType uint16) []byte {
 	if name := etherTypeName(etherType); name != "" {
 		return append(b, name...)
 	}
@@ -46,9 +51,9 @@ func etherTypeName(etherType uint16) string {
 	return ""
 }
 
-// protocolName returns the keyword of an IP protocol as IANA registered it,
+// Protocol returns the keyword of an IP protocol as IANA registered it,
 // or the number as text where it has none.
-func protocolName(number uint8) string {
+func Protocol(number uint8) string {
 	if int(number) < len(protocols) && protocols[number] != "" {
 		return protocols[number]
 	}

@@ -1,4 +1,5 @@
-package main
+// Package termtest gives tests a terminal.
+package termtest
 
 import (
 	"fmt"
@@ -8,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pseudoterminal opens a pair: what a program has as its terminal, and the end
-// that shows what is written to it (pty(7)).
-func pseudoterminal(t *testing.T) (terminal, screen *os.File) {
+// Open opens a pair: what a program has as its terminal, and the end
+// that shows what is written to it (pty(7)). Both are
+// closed when the test ends.
+func Open(t testing.TB) (terminal, screen *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
