@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -112,8 +113,8 @@ func ParseClock(name string) (Clock, error) {
 
 // defaultFilter is "tcp or udp".
 var defaultFilter = filter.Filter{Root: filter.Or{
-	filter.Proto{Number: protoTCP},
-	filter.Proto{Number: protoUDP},
+	filter.Proto{Number: layout.ProtoTCP},
+	filter.Proto{Number: layout.ProtoUDP},
 }}
 
 // Match evaluates the filter of the program on a frame, from its Ethernet

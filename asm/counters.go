@@ -4,36 +4,37 @@ import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // counters finds this CPU's counters and counts the packet as seen.
 func (b *builder) counters(pass label) {
-	b.emit(
+	b.Emit(
 		bpf.Mov.Imm(bpf.R0, 0),
-		bpf.StoreMem(stack, countersSlot, bpf.R0, bpf.Word), // key: the only one
+		bpf.StoreMem(stack, layout.CountersSlot, bpf.R0, bpf.Word), // key: the only one
 		bpf.Mov.Reg(bpf.R2, stack),
-		bpf.Add.Imm(bpf.R2, int32(countersSlot)),
+		bpf.Add.Imm(bpf.R2, int32(layout.CountersSlot)),
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.CountersMap),
 		bpf.FnMapLookupElem.Call(),
 	)
-	b.jumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
-	b.note("counters", bpf.StoreMem(stack, countersSlot, bpf.R0, bpf.DWord))
+	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
+	b.Note("counters", bpf.StoreMem(stack, layout.CountersSlot, bpf.R0, bpf.DWord))
 	b.increment(bpf.R0, "seen", wire.OffSeen)
 }
 
 // count increments one of the counters.
 func (b *builder) count(name string, offset uintptr) {
-	b.note("counters", bpf.LoadMem(bpf.R1, stack, countersSlot, bpf.DWord))
+	b.Note("counters", bpf.LoadMem(bpf.R1, stack, layout.CountersSlot, bpf.DWord))
 	b.increment(bpf.R1, name, offset)
 }
 
 // increment needs no atomic: the counters are this CPU's, and the program runs
 // with softirqs off, so that nothing else counts here meanwhile.
 func (b *builder) increment(counters bpf.Register, name string, offset uintptr) {
-	b.note("counters."+name, bpf.LoadMem(bpf.R2, counters, int16(offset), bpf.DWord))
-	b.emit(bpf.Add.Imm(bpf.R2, 1))
-	b.note("counters."+name, bpf.StoreMem(counters, int16(offset), bpf.R2, bpf.DWord))
+	b.Note("counters."+name, bpf.LoadMem(bpf.R2, counters, int16(offset), bpf.DWord))
+	b.Emit(bpf.Add.Imm(bpf.R2, 1))
+	b.Note("counters."+name, bpf.StoreMem(counters, int16(offset), bpf.R2, bpf.DWord))
 }
 
 // countersMap holds one wire.Counters per CPU.
@@ -53,22 +54,22 @@ func (b *builder) sample(s Sampling, out label) {
 	case s.N <= 1:
 	case s.Random:
 		// A number below 2^32/n comes up once in n times.
-		b.emit(
+		b.Emit(
 			bpf.FnGetPrandomU32.Call(),
 			bpf.Mov.Imm32(bpf.R1, int32(uint32((1<<32-1)/uint64(s.N)))),
 		)
-		b.jumpIfReg(bpf.R0, bpf.JGT, bpf.R1, out)
+		b.JumpIfReg(bpf.R0, bpf.JGT, bpf.R1, out)
 	default:
-		chosen := b.fresh("chosen")
-		b.note("counters", bpf.LoadMem(bpf.R1, stack, countersSlot, bpf.DWord))
-		b.note("counters.skip", bpf.LoadMem(bpf.R2, bpf.R1, int16(wire.OffSkip), bpf.DWord))
-		b.jumpIf(bpf.R2, bpf.JEq, 0, chosen)
-		b.emit(bpf.Sub.Imm(bpf.R2, 1))
-		b.note("counters.skip", bpf.StoreMem(bpf.R1, int16(wire.OffSkip), bpf.R2, bpf.DWord))
-		b.jump(out)
+		chosen := b.Fresh("chosen")
+		b.Note("counters", bpf.LoadMem(bpf.R1, stack, layout.CountersSlot, bpf.DWord))
+		b.Note("counters.skip", bpf.LoadMem(bpf.R2, bpf.R1, int16(wire.OffSkip), bpf.DWord))
+		b.JumpIf(bpf.R2, bpf.JEq, 0, chosen)
+		b.Emit(bpf.Sub.Imm(bpf.R2, 1))
+		b.Note("counters.skip", bpf.StoreMem(bpf.R1, int16(wire.OffSkip), bpf.R2, bpf.DWord))
+		b.Jump(out)
 
-		b.block(chosen)
-		b.emit(bpf.Mov.Imm32(bpf.R2, int32(s.N-1)))
-		b.note("counters.skip", bpf.StoreMem(bpf.R1, int16(wire.OffSkip), bpf.R2, bpf.DWord))
+		b.Block(chosen)
+		b.Emit(bpf.Mov.Imm32(bpf.R2, int32(s.N-1)))
+		b.Note("counters.skip", bpf.StoreMem(bpf.R1, int16(wire.OffSkip), bpf.R2, bpf.DWord))
 	}
 }

@@ -30,19 +30,19 @@ func asleepMap() *ebpf.MapSpec {
 // the word back, so that the next record does not ring again. Of two CPUs that
 // do so at once both ring, which does no harm.
 func (b *builder) wakeSleeper() {
-	awake := b.fresh("awake")
-	b.emit(bpf.LoadMapValue(bpf.R1, 0, 0).WithReference(wire.AsleepMap))
-	b.note("asleep", bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.DWord))
-	b.jumpIf(bpf.R2, bpf.JEq, 0, awake)
-	b.emit(bpf.Mov.Imm(bpf.R2, 0))
-	b.note("asleep", bpf.StoreMem(bpf.R1, 0, bpf.R2, bpf.DWord))
+	awake := b.Fresh("awake")
+	b.Emit(bpf.LoadMapValue(bpf.R1, 0, 0).WithReference(wire.AsleepMap))
+	b.Note("asleep", bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.DWord))
+	b.JumpIf(bpf.R2, bpf.JEq, 0, awake)
+	b.Emit(bpf.Mov.Imm(bpf.R2, 0))
+	b.Note("asleep", bpf.StoreMem(bpf.R1, 0, bpf.R2, bpf.DWord))
 	b.ring(bpf.R1)
-	b.block(awake)
+	b.Block(awake)
 }
 
 // ring rings the doorbell, with 8 bytes from a place in memory: they say nothing.
 func (b *builder) ring(from bpf.Register) {
-	b.emit(
+	b.Emit(
 		bpf.Mov.Reg(bpf.R2, from),
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.DoorbellMap),
 		bpf.Mov.Imm(bpf.R3, 8),

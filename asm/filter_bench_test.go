@@ -10,6 +10,7 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 )
 
 // BenchmarkFilter measures what a filter costs a packet, as the kernel times
@@ -22,7 +23,7 @@ import (
 // "pass-alone" is a program that does nothing: the floor.
 func BenchmarkFilter(b *testing.B) {
 	udp, tcp := udpFrame(64), udpFrame(64)
-	tcp[23], tcp[46] = protoTCP, 0x50
+	tcp[23], tcp[46] = layout.ProtoTCP, 0x50
 	hosts := func(n int) string {
 		return list(n, " or ", func(i int) string { return fmt.Sprintf("host 192.0.%d.%d", i/200+3, i%200+1) })
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/match"
 )
 
 func init() {
@@ -34,7 +35,7 @@ var filterListings = map[string]string{
 	"arp":       "arp",
 	"not-tcp":   "not tcp",
 	"payload":   "tcp[((tcp[12] & 0xf0) >> 2):4] = 0x47455420",
-	"lookup":    list(lookupFrom, " or ", func(i int) string { return fmt.Sprintf("host 192.0.2.%d", i) }),
+	"lookup":    list(match.LookupFrom, " or ", func(i int) string { return fmt.Sprintf("host 192.0.2.%d", i) }),
 }
 
 func TestFilterListings(t *testing.T) {

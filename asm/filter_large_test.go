@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm/internal/layout"
 )
 
 // TestFilterBeyondFirstBuffer loads from frames of several buffers: what the
@@ -91,7 +93,7 @@ func udpFrame(length int) []byte {
 	for i := range frame {
 		frame[i] = byte(i*7 + i>>8)
 	}
-	copy(frame[12:], []byte{8, 0, 0x45, 0, byte((length - 14) >> 8), byte(length - 14), 0, 0, 0, 0, 64, protoUDP, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7, 0, 53, 0x9c, 0x40})
+	copy(frame[12:], []byte{8, 0, 0x45, 0, byte((length - 14) >> 8), byte(length - 14), 0, 0, 0, 0, 64, layout.ProtoUDP, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7, 0, 53, 0x9c, 0x40})
 	return frame
 }
 

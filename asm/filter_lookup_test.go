@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/internal/match"
 )
 
 // kind is a kind of value that filters have long lists of.
@@ -38,15 +40,17 @@ var kinds = func() []kind {
 	port := func(i int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(i*3)) }
 	is := func(frame []byte, etherType uint16) bool { return binary.BigEndian.Uint16(frame[12:]) == etherType }
 	placeARP := func(frame []byte, i, at int) bool {
-		return is(frame, etherARP) && put(frame, 28+10*at, v4(i)...)
+		return is(frame, layout.EtherARP) && put(frame, 28+10*at, v4(i)...)
 	}
 	place4 := func(frame []byte, i, at int) bool {
-		return placeARP(frame, i, at) || is(frame, etherIPv4) && put(frame, 26+4*at, v4(i)...)
+		return placeARP(frame, i, at) || is(frame, layout.EtherIPv4) && put(frame, 26+4*at, v4(i)...)
 	}
-	place6 := func(frame []byte, i, at int) bool { return is(frame, etherIPv6) && put(frame, 22+16*at, v6(i)...) }
+	place6 := func(frame []byte, i, at int) bool {
+		return is(frame, layout.EtherIPv6) && put(frame, 22+16*at, v6(i)...)
+	}
 	placePort := func(frame []byte, i, at int) bool {
-		return is(frame, etherIPv4) && len(frame) > 23 && frame[23] == protoTCP && put(frame, 34+2*at, port(i)...) ||
-			is(frame, etherIPv6) && put(frame, 54+2*at, port(i)...)
+		return is(frame, layout.EtherIPv4) && len(frame) > 23 && frame[23] == layout.ProtoTCP && put(frame, 34+2*at, port(i)...) ||
+			is(frame, layout.EtherIPv6) && put(frame, 54+2*at, port(i)...)
 	}
 	dotted := func(i int) string { b := v4(i); return fmt.Sprintf("%d.%d.%d.%d", b[0], b[1], b[2], b[3]) }
 	number := func(i int) uint16 { return binary.BigEndian.Uint16(port(i)) }
@@ -84,12 +88,12 @@ var kinds = func() []kind {
 func TestFilterLists(t *testing.T) {
 	for _, k := range kinds {
 		for _, direction := range []string{"", "src ", "dst ", "src and dst "} {
-			for _, n := range []int{2, lookupFrom - 1, lookupFrom, 100, 1000} {
+			for _, n := range []int{2, match.LookupFrom - 1, match.LookupFrom, 100, 1000} {
 				for _, negated := range []bool{false, true} {
 					if n == 100 && negated || n == 1000 && direction == "src and dst " {
 						continue // those are more of the same, and large
 					}
-					if testing.Short() && (n == 100 || n == lookupFrom-1 || direction != "") {
+					if testing.Short() && (n == 100 || n == match.LookupFrom-1 || direction != "") {
 						continue // emulated machines take long to load them
 					}
 					t.Run(fmt.Sprintf("%s%s,%d,not=%v", direction, k.name, n, negated), func(t *testing.T) {
@@ -149,8 +153,8 @@ func TestFilterLookupSize(t *testing.T) {
 			}
 			return len(spec.Programs[ProgramName].Instructions)
 		}
-		if few, many := size(lookupFrom), size(1000); few != many {
-			t.Errorf("%s: %d values are %d instructions, 1000 are %d", k.name, lookupFrom, few, many)
+		if few, many := size(match.LookupFrom), size(1000); few != many {
+			t.Errorf("%s: %d values are %d instructions, 1000 are %d", k.name, match.LookupFrom, few, many)
 		}
 	}
 }

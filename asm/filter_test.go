@@ -130,7 +130,7 @@ func (c *compiled) listing() string {
 // filterPart is what stands between the parser and the time stamp, which is
 // its last instruction.
 func filterPart(insns bpf.Instructions) bpf.Instructions {
-	start := slices.IndexFunc(insns, func(ins bpf.Instruction) bool { return ins.Symbol() == string(match) })
+	start := slices.IndexFunc(insns, func(ins bpf.Instruction) bool { return ins.Symbol() == string(parsed) })
 	end := slices.IndexFunc(insns, func(ins bpf.Instruction) bool { return ins.IsBuiltinCall() && ins.Constant == int64(bpf.FnKtimeGetNs) })
 	return insns[start : end+1]
 }

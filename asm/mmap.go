@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -24,6 +25,14 @@ import (
 type sharedRing struct {
 	slots int // of each CPU, a power of two
 	cpus  int
+}
+
+func newSharedRing(cfg Config) (transport, error) {
+	buffer, err := cfg.buffer(maxRing)
+	if err != nil {
+		return nil, err
+	}
+	return sharedRing{slots: buffer / wire.RecordSize, cpus: cfg.CPUs}, nil
 }
 
 // Flags of BPF_MAP_CREATE (linux/bpf.h).
@@ -44,20 +53,20 @@ func (r sharedRing) maps() map[string]*ebpf.MapSpec {
 }
 
 func (r sharedRing) begin(b *builder) {
-	b.emit(
+	b.Emit(
 		bpf.FnGetSmpProcessorId.Call(),
-		bpf.StoreMem(stack, ringSlot, bpf.R0, bpf.Word), // key
+		bpf.StoreMem(stack, layout.RingSlot, bpf.R0, bpf.Word), // key
 		bpf.Mov.Reg(bpf.R2, stack),
-		bpf.Add.Imm(bpf.R2, int32(ringSlot)),
+		bpf.Add.Imm(bpf.R2, int32(layout.RingSlot)),
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
 		bpf.FnMapLookupElem.Call(),
 	)
-	b.jumpIf(bpf.R0, bpf.JEq, 0, pass) // a CPU without a ring: see Config.CPUs
-	b.note("ring", bpf.StoreMem(stack, ringSlot, bpf.R0, bpf.DWord))
+	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // a CPU without a ring: see Config.CPUs
+	b.Note("ring", bpf.StoreMem(stack, layout.RingSlot, bpf.R0, bpf.DWord))
 
 	// record = the slot at head, which is never the reader's
-	b.note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(wire.OffHead), bpf.DWord))
-	b.emit(
+	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(wire.OffHead), bpf.DWord))
+	b.Emit(
 		bpf.And.Imm(bpf.R1, int32(r.slots-1)),
 		bpf.LSh.Imm(bpf.R1, int32(bits.TrailingZeros(uint(wire.RecordSize)))),
 		bpf.Mov.Reg(record, bpf.R0),
@@ -67,20 +76,20 @@ func (r sharedRing) begin(b *builder) {
 }
 
 func (r sharedRing) submit(b *builder, lost label) {
-	awake := b.fresh("awake")
-	b.note("ring", bpf.LoadMem(bpf.R1, stack, ringSlot, bpf.DWord))
-	b.note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(wire.OffHead), bpf.DWord))
-	b.note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(wire.OffTail), bpf.DWord))
-	b.emit(
+	awake := b.Fresh("awake")
+	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
+	b.Note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(wire.OffHead), bpf.DWord))
+	b.Note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(wire.OffTail), bpf.DWord))
+	b.Emit(
 		bpf.Mov.Reg(bpf.R4, bpf.R2),
 		bpf.Sub.Reg(bpf.R4, bpf.R3),
 	)
-	b.jumpIf(bpf.R4, bpf.JGE, int32(r.slots-1), lost)
+	b.JumpIf(bpf.R4, bpf.JGE, int32(r.slots-1), lost)
 	b.publish()
-	b.note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(wire.OffWake), bpf.DWord))
-	b.jumpIfReg(bpf.R2, bpf.JNE, bpf.R3, awake)
+	b.Note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(wire.OffWake), bpf.DWord))
+	b.JumpIfReg(bpf.R2, bpf.JNE, bpf.R3, awake)
 	b.ring(record)
-	b.block(awake)
+	b.Block(awake)
 }
 
 // publish makes the record visible by increasing the head of the ring at r1,
@@ -89,13 +98,13 @@ func (r sharedRing) submit(b *builder, lost label) {
 // (Linux 5.12), which is fully ordered.
 func (b *builder) publish() {
 	if runtime.GOARCH == "amd64" {
-		b.emit(bpf.Add.Imm(bpf.R2, 1))
-		b.note("ring.head", bpf.StoreMem(bpf.R1, int16(wire.OffHead), bpf.R2, bpf.DWord))
+		b.Emit(bpf.Add.Imm(bpf.R2, 1))
+		b.Note("ring.head", bpf.StoreMem(bpf.R1, int16(wire.OffHead), bpf.R2, bpf.DWord))
 		return
 	}
-	b.emit(bpf.Mov.Imm(bpf.R2, 1))
-	b.note("ring.head", fetchAdd(bpf.R1, int16(wire.OffHead), bpf.R2))
-	b.emit(bpf.Add.Imm(bpf.R2, 1))
+	b.Emit(bpf.Mov.Imm(bpf.R2, 1))
+	b.Note("ring.head", fetchAdd(bpf.R1, int16(wire.OffHead), bpf.R2))
+	b.Emit(bpf.Add.Imm(bpf.R2, 1))
 }
 
 // fetchAdd adds src to memory and leaves there what was in it. cilium/ebpf

@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
+	"github.com/xdplog/xdplog/asm/internal/assemble"
 	"github.com/xdplog/xdplog/asm/internal/oracle"
 )
 
@@ -24,7 +25,7 @@ func TestMutants(t *testing.T) {
 		testMutants(t, Config{All: true}, "", linear, packets)
 	})
 	t.Run("default", func(t *testing.T) { // the filter; the rest is the same
-		testMutants(t, Config{}, match, linear, packets)
+		testMutants(t, Config{}, parsed, linear, packets)
 	})
 }
 
@@ -67,7 +68,7 @@ func testMutants(t *testing.T, cfg Config, from label, linear int, packets []pac
 			}
 			spec.Programs[ProgramName].Instructions[i] = mutant
 			loads, err := tryMutant(t, cfg, spec, linear, packets)
-			reason := harmless[statement(insns[i])]
+			reason := harmless[assemble.Statement(insns[i])]
 			switch {
 			case !loads:
 				refused++
@@ -76,7 +77,7 @@ func testMutants(t *testing.T, cfg Config, from label, linear int, packets []pac
 			case reason != "":
 				equal++
 			default:
-				t.Errorf("instruction %d, %q, could as well be %q", i, statement(insns[i]), statement(mutant))
+				t.Errorf("instruction %d, %q, could as well be %q", i, assemble.Statement(insns[i]), assemble.Statement(mutant))
 			}
 		}
 	}

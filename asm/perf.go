@@ -4,6 +4,7 @@ import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -11,6 +12,10 @@ import (
 // behind it where that is wanted.
 type perfBuffer struct {
 	snapLen int // bytes of the packet, see unpadded; 0: none
+}
+
+func newPerfBuffer(cfg Config) (transport, error) {
+	return perfBuffer{snapLen: unpadded(cfg.SnapLen)}, nil
 }
 
 // perfHeader is what precedes the record in a sample: struct
@@ -52,17 +57,17 @@ func (perfBuffer) maps() map[string]*ebpf.MapSpec {
 func (perfBuffer) begin(b *builder) { b.onStack() }
 
 func (p perfBuffer) submit(b *builder, lost label) {
-	b.emit(
+	b.Emit(
 		bpf.Mov.Reg(bpf.R1, ctx),
 		bpf.LoadMapPtr(bpf.R2, 0).WithReference(wire.EventsMap),
 	)
 	p.flags(b)
-	b.emit(
+	b.Emit(
 		bpf.Mov.Reg(bpf.R4, record),
 		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)),
 		bpf.FnPerfEventOutput.Call(),
 	)
-	b.jumpIf(bpf.R0, bpf.JNE, 0, lost) // the ring is full, or nobody opened it
+	b.JumpIf(bpf.R0, bpf.JNE, 0, lost) // the ring is full, or nobody opened it
 	b.wakeSleeper()
 }
 
@@ -70,15 +75,15 @@ func (p perfBuffer) submit(b *builder, lost label) {
 // packet has, over all of its buffers (bpf_xdp_event_output).
 func (p perfBuffer) flags(b *builder) {
 	if p.snapLen == 0 {
-		b.emit(bpf.LoadImm(bpf.R3, currentCPU, bpf.DWord))
+		b.Emit(bpf.LoadImm(bpf.R3, currentCPU, bpf.DWord))
 		return
 	}
-	whole := b.fresh("whole_packet")
-	b.loadRecord(bpf.R3, rec.length)
-	b.jumpIf(bpf.R3, bpf.JLE, int32(p.snapLen), whole)
-	b.emit(bpf.Mov.Imm(bpf.R3, int32(p.snapLen)))
-	b.block(whole)
-	b.emit(
+	whole := b.Fresh("whole_packet")
+	layout.Rec.Length.Load(b.Builder, bpf.R3)
+	b.JumpIf(bpf.R3, bpf.JLE, int32(p.snapLen), whole)
+	b.Emit(bpf.Mov.Imm(bpf.R3, int32(p.snapLen)))
+	b.Block(whole)
+	b.Emit(
 		bpf.LSh.Imm(bpf.R3, packetShift),
 		bpf.LoadImm(bpf.R0, currentCPU, bpf.DWord),
 		bpf.Or.Reg(bpf.R3, bpf.R0),

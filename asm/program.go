@@ -12,18 +12,14 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/internal/match"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // ProgramName is the program's name: in the spec's Programs, in the kernel, and
 // of the function in its BTF.
 const ProgramName = "xdplog"
-
-// flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
-const flagHasFrags = 1 << 5
-
-// xdpPass is XDP_PASS (linux/bpf.h): the packet goes on as if nobody had looked.
-const xdpPass = 2
 
 // Program returns the program and its maps. The spec is the caller's own.
 // Program itself fails only on a Config that makes no sense.
@@ -42,16 +38,10 @@ func Program(cfg Config) (*ebpf.CollectionSpec, error) {
 	// The notes beside instructions become BTF line info, which must begin
 	// where the function does.
 	insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(ProgramName), function()).WithSource(bpf.Comment("xdp_md"))
-	program := &ebpf.ProgramSpec{
-		Name:         ProgramName,
-		Type:         ebpf.XDP,
-		SectionName:  "xdp",
-		License:      "Dual MIT/GPL", // bpf_perf_event_output is for GPL programs alone
-		Instructions: insns,
-	}
-	if !cfg.NoFrags {
-		program.Flags |= flagHasFrags
-	}
+	program := cfg.place().spec()
+	program.Name = ProgramName
+	program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
+	program.Instructions = insns
 	specs := way.maps()
 	specs[wire.CountersMap] = countersMap()
 	if cfg.Replay {
@@ -73,7 +63,7 @@ const (
 	fragment   label = "later_fragment"
 	cutShort   label = "cut_short"
 	notIP      label = "not_ip"
-	match      label = "match"
+	parsed     label = "match"
 	matched    label = "matched"
 	sampledOut label = "sampled_out"
 	lost       label = "lost"
@@ -87,97 +77,95 @@ func instructions(cfg Config, way transport) (insns bpf.Instructions, tables map
 	if err != nil {
 		return nil, nil, err
 	}
-	b := newBuilder()
-	b.replay = cfg.Replay
+	b := newBuilder(cfg.place())
 	b.prologue()
 	way.begin(b)
 
-	b.names = &parseRoles
+	b.Roles(layout.ParseRoles())
 	b.clearScalars()
-	b.emit(bpf.Mov.Imm(flags, 0))
+	b.Emit(bpf.Mov.Imm(flags, 0))
 	b.ethernet(notIP)
 	b.vlan(0, untagged, untagged)
 	b.vlan(1, untagged, untagged)
 
-	b.block(untagged)
-	b.store(rec.etherType, next)
-	b.jumpIf(next, bpf.JEq, etherIPv4, ipv4Block)
-	b.jumpIf(next, bpf.JEq, etherIPv6, ipv6Block)
-	b.jump(notIP)
+	b.Block(untagged)
+	b.store(layout.Rec.EtherType, next)
+	b.JumpIf(next, bpf.JEq, layout.EtherIPv4, ipv4Block)
+	b.JumpIf(next, bpf.JEq, layout.EtherIPv6, ipv6Block)
+	b.Jump(notIP)
 
-	b.block(ipv4Block)
+	b.Block(ipv4Block)
 	b.ipv4(fragment, notIP)
-	b.jump(ports)
+	b.Jump(ports)
 
-	b.block(ipv6Block)
+	b.Block(ipv6Block)
 	b.settle()
 	b.ipv6(notIP)
 	for range 8 {
 		b.extension(walked, fragment, cutShort)
 	}
 
-	b.block(walked)
+	b.Block(walked)
 	b.settle()
 
-	b.block(ports)
-	b.transport(match, cutShort)
-	b.jump(match)
+	b.Block(ports)
+	b.transport(parsed, cutShort)
+	b.Jump(parsed)
 
-	b.block(fragment)
+	b.Block(fragment)
 	b.settle()
-	b.emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
-	b.jump(match)
+	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
+	b.Jump(parsed)
 
-	b.block(cutShort)
+	b.Block(cutShort)
 	b.settle()
-	b.emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
-	b.jump(match)
+	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
+	b.Jump(parsed)
 
-	b.block(notIP)
-	b.emit(bpf.Mov.Imm(next, 0))
+	b.Block(notIP)
+	b.Emit(bpf.Mov.Imm(next, 0))
 	b.clearAddresses()
 
-	b.block(match)
+	b.Block(parsed)
 	b.decoded()
 	if wanted != nil && cfg.Replay {
 		b.decided(matched, pass)
 	}
 	if wanted != nil {
-		tables = b.compile(wanted, !cfg.NoFrags, pass)
+		tables = match.Compile(b.Builder, b.place, wanted, pass)
 	}
-	b.names = nil
+	b.Roles(nil)
 
 	if wanted != nil && cfg.Replay {
-		b.block(matched)
+		b.Block(matched)
 	}
 	b.sample(cfg.Sample, sampledOut)
-	b.complete(cfg.Clock, !cfg.NoFrags)
+	b.complete(cfg.Clock)
 	way.submit(b, lost)
 	b.count("captured", wire.OffCaptured)
-	b.jump(pass)
+	b.Jump(pass)
 
 	if cfg.Sample.N > 1 {
-		b.block(sampledOut)
+		b.Block(sampledOut)
 		b.count("sampled_out", wire.OffSampledOut)
-		b.jump(pass)
+		b.Jump(pass)
 	}
 
-	b.block(lost)
+	b.Block(lost)
 	b.count("lost", wire.OffLost)
 
-	b.block(pass)
-	b.emit(
-		bpf.Mov.Imm(bpf.R0, xdpPass),
+	b.Block(pass)
+	b.Emit(
+		bpf.Mov.Imm(bpf.R0, b.place.pass()),
 		bpf.Return(),
 	)
-	insns, err = b.program()
+	insns, err = b.Program()
 	return insns, tables, err
 }
 
 // prologue sets the registers that keep their role, and counts the packet.
 func (b *builder) prologue() {
-	b.emit(bpf.Mov.Reg(ctx, bpf.R1))
+	b.Emit(bpf.Mov.Reg(ctx, bpf.R1))
 	b.counters(pass)
-	b.loadContext(header, mdData)
-	b.loadContext(end, mdDataEnd)
+	b.place.begin(b)
 }

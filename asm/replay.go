@@ -4,15 +4,17 @@ import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // replay lists the fields of wire.Replay.
-var replay = struct{ time, length, iface, verdict recordField }{
-	time:    recordField{"time", wire.OffReplayTime, bpf.DWord},
-	length:  recordField{"length", wire.OffReplayLength, bpf.Word},
-	iface:   recordField{"interface", wire.OffReplayInterface, bpf.Word},
-	verdict: recordField{"verdict", wire.OffReplayVerdict, bpf.Word},
+var replay = struct{ time, length, iface, verdict layout.RecordField }{
+	time:    layout.RecordField{Name: "time", Offset: wire.OffReplayTime, Size: bpf.DWord},
+	length:  layout.RecordField{Name: "length", Offset: wire.OffReplayLength, Size: bpf.Word},
+	iface:   layout.RecordField{Name: "interface", Offset: wire.OffReplayInterface, Size: bpf.Word},
+	verdict: layout.RecordField{Name: "verdict", Offset: wire.OffReplayVerdict, Size: bpf.Word},
 }
 
 // replayMap holds the wire.Replay of the packet that the program is run on.
@@ -27,16 +29,27 @@ func replayMap() *ebpf.MapSpec {
 	}
 }
 
-// recorded leaves in a register what is said of a recorded packet.
-func (b *builder) recorded(dst bpf.Register, f recordField) {
-	b.emit(bpf.LoadMapValue(dst, 0, 0).WithReference(wire.ReplayMap))
-	b.note("replay."+f.name, bpf.LoadMem(dst, dst, int16(f.offset), f.size))
+// recorded is a place where no program stands: it is run on recorded packets
+// (BPF_PROG_TEST_RUN), of which it is told what they do not say.
+type recorded struct{ xdpSlot }
+
+// Length implements [match.Place].
+func (recorded) Length(b *assemble.Builder) { told(b, bpf.R0, replay.length) }
+
+func (recorded) iface(b *builder, dst bpf.Register) { told(b.Builder, dst, replay.iface) }
+
+func (recorded) time(b *builder, _ Clock) { told(b.Builder, bpf.R0, replay.time) }
+
+// told leaves in a register what is said of a recorded packet.
+func told(b *assemble.Builder, dst bpf.Register, f layout.RecordField) {
+	b.Emit(bpf.LoadMapValue(dst, 0, 0).WithReference(wire.ReplayMap))
+	b.Note("replay."+f.Name, bpf.LoadMem(dst, dst, int16(f.Offset), f.Size))
 }
 
 // decided jumps where the verdict of the filter on a recorded packet is known.
 // The registers of the parser stay as they are.
 func (b *builder) decided(matches, differs label) {
-	b.recorded(bpf.R0, replay.verdict)
-	b.jumpIf(bpf.R0, bpf.JEq, wire.Matches, matches)
-	b.jumpIf(bpf.R0, bpf.JEq, wire.Differs, differs)
+	told(b.Builder, bpf.R0, replay.verdict)
+	b.JumpIf(bpf.R0, bpf.JEq, wire.Matches, matches)
+	b.JumpIf(bpf.R0, bpf.JEq, wire.Differs, differs)
 }

@@ -1,6 +1,8 @@
 package asm
 
 import (
+	"fmt"
+
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
@@ -13,6 +15,18 @@ import (
 type ringBuffer struct {
 	size uint64 // bytes
 	cpus int    // that may reserve records at the same time
+}
+
+func newRingBuffer(cfg Config) (transport, error) {
+	buffer, err := cfg.buffer(MaxBuffer)
+	if err != nil {
+		return nil, err
+	}
+	size := uint64(buffer) * uint64(powerOfTwo(cfg.CPUs))
+	if size > MaxBuffer && cfg.Buffer != 0 {
+		return nil, fmt.Errorf("transport %v has one buffer of at most %d bytes for all CPUs, not %d for each of %d", cfg.Transport, MaxBuffer, cfg.Buffer, cfg.CPUs)
+	}
+	return ringBuffer{size: min(size, MaxBuffer), cpus: cfg.CPUs}, nil
 }
 
 // Flags of linux/bpf.h.
@@ -33,15 +47,15 @@ func (r ringBuffer) maps() map[string]*ebpf.MapSpec {
 func (ringBuffer) begin(b *builder) { b.onStack() }
 
 func (r ringBuffer) submit(b *builder, lost label) {
-	b.emit(
+	b.Emit(
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
 		bpf.Mov.Imm(bpf.R2, int32(wire.RecordSize)),
 		bpf.Mov.Imm(bpf.R3, 0),
 		bpf.FnRingbufReserve.Call(),
 	)
-	b.jumpIf(bpf.R0, bpf.JEq, 0, lost)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, lost)
 	for i := int16(0); i < int16(wire.RecordSize); i += 8 {
-		b.emit(
+		b.Emit(
 			bpf.LoadMem(bpf.R1, record, i, bpf.DWord),
 			bpf.StoreMem(bpf.R0, i, bpf.R1, bpf.DWord),
 		)
@@ -50,9 +64,9 @@ func (r ringBuffer) submit(b *builder, lost label) {
 	// A wake-up for the record that crosses the mark. Other CPUs may reserve
 	// theirs before this one asks how much there is: so as many records count
 	// as crossing it as there are CPUs, lest none does.
-	wake := b.fresh("wake")
+	wake := b.Fresh("wake")
 	mark := r.size / wire.WakeFraction
-	b.emit(
+	b.Emit(
 		bpf.Mov.Reg(record, bpf.R0),
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
 		bpf.Mov.Imm(bpf.R2, ringbufAvailable),
@@ -60,10 +74,10 @@ func (r ringBuffer) submit(b *builder, lost label) {
 		bpf.Mov.Imm(bpf.R2, ringbufForceWakeup),
 		bpf.Sub.Imm(bpf.R0, int32(mark)),
 	)
-	b.jumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(wire.RecordSize+wire.RingbufHeader)), wake)
-	b.emit(bpf.Mov.Imm(bpf.R2, ringbufNoWakeup))
-	b.block(wake)
-	b.emit(
+	b.JumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(wire.RecordSize+wire.RingbufHeader)), wake)
+	b.Emit(bpf.Mov.Imm(bpf.R2, ringbufNoWakeup))
+	b.Block(wake)
+	b.Emit(
 		bpf.Mov.Reg(bpf.R1, record),
 		bpf.FnRingbufSubmit.Call(),
 	)

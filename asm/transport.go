@@ -7,7 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
-	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 )
 
 // Transport is the way of a record from the program to its reader. Each has a
@@ -20,20 +20,28 @@ const (
 	Mmap                     // a ring per CPU in shared memory (not on amd64: Linux 5.12)
 )
 
-var transportNames = [...]string{Perf: "perf", Ringbuf: "ringbuf", Mmap: "mmap"}
+// transports are all there are. Another one is its own file, and a line here.
+var transports = [...]struct {
+	name string
+	of   func(Config) (transport, error)
+}{
+	Perf:    {"perf", newPerfBuffer},
+	Ringbuf: {"ringbuf", newRingBuffer},
+	Mmap:    {"mmap", newSharedRing},
+}
 
 // String is the name that [ParseTransport] takes.
 func (t Transport) String() string {
-	if int(t) < len(transportNames) {
-		return transportNames[t]
+	if int(t) < len(transports) {
+		return transports[t].name
 	}
 	return fmt.Sprintf("transport %d", uint8(t))
 }
 
 // ParseTransport returns the transport with a name: perf, ringbuf or mmap.
 func ParseTransport(name string) (Transport, error) {
-	for t, known := range transportNames {
-		if name == known {
+	for t, known := range transports {
+		if name == known.name {
 			return Transport(t), nil
 		}
 	}
@@ -53,49 +61,33 @@ type transport interface {
 	submit(b *builder, lost label)
 }
 
-// Places on the stack, in bytes from its top.
-const (
-	recordSlot   = -int16(wire.RecordSize)
-	countersSlot = recordSlot - 8   // pointer to this CPU's wire.Counters
-	ringSlot     = countersSlot - 8 // mmap: pointer to this CPU's wire.Ring
-	filterSlot   = ringSlot         // what is below is the filter's
-)
-
 func (cfg Config) transport() (transport, error) {
 	if cfg.SnapLen < 0 {
 		return nil, fmt.Errorf("packet bytes to keep: %d", cfg.SnapLen)
 	}
-	if cfg.Transport == Perf {
-		return perfBuffer{snapLen: unpadded(cfg.SnapLen)}, nil
+	if int(cfg.Transport) >= len(transports) {
+		return nil, fmt.Errorf("unknown %v", cfg.Transport)
 	}
+	return transports[cfg.Transport].of(cfg)
+}
+
+// buffer is the size of each CPU's buffer, in a transport whose buffers are the
+// program's and have at most so many bytes.
+func (cfg Config) buffer(most int) (int, error) {
 	if cfg.SnapLen > 0 {
-		return nil, fmt.Errorf("transport %v carries no packet bytes, %v does", cfg.Transport, Perf)
+		return 0, fmt.Errorf("transport %v carries no packet bytes, %v does", cfg.Transport, Perf)
+	}
+	if cfg.CPUs < 1 {
+		return 0, fmt.Errorf("transport %v needs the number of possible CPUs", cfg.Transport)
 	}
 	buffer := cfg.Buffer
 	if buffer == 0 {
 		buffer = DefaultBuffer
 	}
-	if cfg.CPUs < 1 {
-		return nil, fmt.Errorf("transport %v needs the number of possible CPUs", cfg.Transport)
-	}
-	most := MaxBuffer
-	if cfg.Transport == Mmap {
-		most = maxRing
-	}
 	if buffer < MinBuffer || buffer > most {
-		return nil, fmt.Errorf("transport %v has buffers of %d to %d bytes per CPU, not of %d", cfg.Transport, MinBuffer, most, buffer)
+		return 0, fmt.Errorf("transport %v has buffers of %d to %d bytes per CPU, not of %d", cfg.Transport, MinBuffer, most, buffer)
 	}
-	switch cfg.Transport {
-	case Ringbuf:
-		size := uint64(powerOfTwo(buffer)) * uint64(powerOfTwo(cfg.CPUs))
-		if size > MaxBuffer && cfg.Buffer != 0 {
-			return nil, fmt.Errorf("transport %v has one buffer of at most %d bytes for all CPUs, not %d for each of %d", cfg.Transport, MaxBuffer, buffer, cfg.CPUs)
-		}
-		return ringBuffer{size: min(size, MaxBuffer), cpus: cfg.CPUs}, nil
-	case Mmap:
-		return sharedRing{slots: powerOfTwo(buffer) / wire.RecordSize, cpus: cfg.CPUs}, nil
-	}
-	return nil, fmt.Errorf("unknown %v", cfg.Transport)
+	return powerOfTwo(buffer), nil
 }
 
 // powerOfTwo rounds n up to a power of two.
@@ -103,8 +95,8 @@ func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 // onStack makes the record on the stack, for helpers that copy it.
 func (b *builder) onStack() {
-	b.emit(
+	b.Emit(
 		bpf.Mov.Reg(record, stack),
-		bpf.Add.Imm(record, int32(recordSlot)),
+		bpf.Add.Imm(record, int32(layout.RecordSlot)),
 	)
 }

@@ -1,9 +1,11 @@
-package asm
+package match
 
 import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -29,14 +31,14 @@ func (m *matcher) loadPacket(n filter.Load) {
 	m.offsetOf(n.Layer)
 
 	beyond := m.abort
-	if m.frags {
-		beyond = m.fresh("beyond")
+	if m.place.Fragmented() {
+		beyond = m.Fresh("beyond")
 	}
 	m.jumpOn(bpf.JGT.Imm(bpf.R0, maxOffset, ""), beyond)
-	m.loadContext(bpf.R1, mdData)
-	m.emit(bpf.Add.Reg(bpf.R1, bpf.R0))
+	m.place.Start(m.Builder, bpf.R1)
+	m.Emit(bpf.Add.Reg(bpf.R1, bpf.R0))
 	m.loadAt(bpf.R1, 0, size, beyond)
-	if m.frags {
+	if m.place.Fragmented() {
 		m.loadBeyond(beyond, size)
 	}
 }
@@ -59,20 +61,20 @@ func (m *matcher) headerOf(layer filter.Layer) bpf.Register {
 	case m.parsed(layer):
 		return header
 	case layer == filter.EtherLayer:
-		m.loadContext(bpf.R1, mdData)
+		m.place.Start(m.Builder, bpf.R1)
 	case layer < filter.TCPLayer:
 		m.networkHeader()
 	case layer == filter.ICMP6Layer:
-		well := m.fresh("well_formed")
-		m.emit(bpf.Mov.Reg(bpf.R1, header))
-		m.jumpOn(bpf.JSet.Imm(m.fact(rec.flags, 0), int32(wire.FlagIPv6), ""), well)
+		well := m.Fresh("well_formed")
+		m.Emit(bpf.Mov.Reg(bpf.R1, header))
+		m.jumpOn(bpf.JSet.Imm(m.fact(layout.Rec.Flags, 0), int32(wire.FlagIPv6), ""), well)
 		m.networkHeader()
-		m.emit(bpf.Add.Imm(bpf.R1, ipv6Len))
-		m.block(well)
+		m.Emit(bpf.Add.Imm(bpf.R1, layout.IPv6Len))
+		m.Block(well)
 	default:
 		m.networkHeader()
 		m.ipv4Length(bpf.R2)
-		m.emit(bpf.Add.Reg(bpf.R1, bpf.R2))
+		m.Emit(bpf.Add.Reg(bpf.R1, bpf.R2))
 	}
 	return bpf.R1
 }
@@ -83,12 +85,12 @@ func (m *matcher) offsetOf(layer filter.Layer) {
 	case layer == filter.EtherLayer:
 	case layer < filter.TCPLayer:
 		m.tagsLength(bpf.R2)
-		m.emit(bpf.Add.Reg(bpf.R0, bpf.R2))
+		m.Emit(bpf.Add.Reg(bpf.R0, bpf.R2))
 	case layer == filter.ICMP6Layer:
-		m.emit(bpf.Mov.Reg(bpf.R3, bpf.R0))
+		m.Emit(bpf.Mov.Reg(bpf.R3, bpf.R0))
 		start := m.headerOf(layer)
-		m.loadContext(bpf.R2, mdData)
-		m.emit(
+		m.place.Start(m.Builder, bpf.R2)
+		m.Emit(
 			bpf.Mov.Reg(bpf.R0, start),
 			bpf.Sub.Reg(bpf.R0, bpf.R2),
 			bpf.Add.Reg(bpf.R0, bpf.R3),
@@ -97,7 +99,7 @@ func (m *matcher) offsetOf(layer filter.Layer) {
 		// The sum of offset and IPv4 header wraps at 32 bits.
 		m.networkHeader()
 		m.ipv4Length(bpf.R1)
-		m.emit(
+		m.Emit(
 			bpf.Add.Reg32(bpf.R0, bpf.R1),
 			bpf.Add.Reg(bpf.R0, bpf.R2),
 		)
@@ -108,17 +110,17 @@ func (m *matcher) offsetOf(layer filter.Layer) {
 // how far that is into the packet.
 func (m *matcher) networkHeader() {
 	m.tagsLength(bpf.R2)
-	m.loadContext(bpf.R1, mdData)
-	m.emit(bpf.Add.Reg(bpf.R1, bpf.R2))
+	m.place.Start(m.Builder, bpf.R1)
+	m.Emit(bpf.Add.Reg(bpf.R1, bpf.R2))
 }
 
 // tagsLength leaves in a register the length of the Ethernet header with tags.
 func (m *matcher) tagsLength(dst bpf.Register) {
-	m.loadRecord(dst, rec.tags)
-	m.emit(
+	layout.Rec.Tags.Load(m.Builder, dst)
+	m.Emit(
 		bpf.And.Imm(dst, 3), // at most two: the verifier does not know
-		bpf.LSh.Imm(dst, 2), // of tagLen each
-		bpf.Add.Imm(dst, etherLen),
+		bpf.LSh.Imm(dst, 2), // of layout.TagLen each
+		bpf.Add.Imm(dst, layout.EtherLen),
 	)
 }
 
@@ -126,16 +128,16 @@ func (m *matcher) tagsLength(dst bpf.Register) {
 // length, be it one or not.
 func (m *matcher) ipv4Length(dst bpf.Register) {
 	m.reach(bpf.R1, 1, m.abort)
-	m.note(ipv4VersionIHL.name, bpf.LoadMem(dst, bpf.R1, ipv4VersionIHL.offset, ipv4VersionIHL.size))
-	m.emit(
+	m.Note(layout.IPv4VersionIHL.Name, bpf.LoadMem(dst, bpf.R1, layout.IPv4VersionIHL.Offset, layout.IPv4VersionIHL.Size))
+	m.Emit(
 		bpf.And.Imm(dst, 0xf),
 		bpf.LSh.Imm(dst, 2), // counted in 4 bytes
 	)
 }
 
 // reach jumps unless the n bytes from start on are in the first buffer. It takes r3.
-func (m *matcher) reach(start bpf.Register, n int32, otherwise label) {
-	m.emit(
+func (m *matcher) reach(start bpf.Register, n int32, otherwise assemble.Label) {
+	m.Emit(
 		bpf.Mov.Reg(bpf.R3, start),
 		bpf.Add.Imm(bpf.R3, n),
 	)
@@ -144,38 +146,31 @@ func (m *matcher) reach(start bpf.Register, n int32, otherwise label) {
 
 // loadAt leaves in r0 what is at an offset from start, if it is in the first
 // buffer.
-func (m *matcher) loadAt(start bpf.Register, offset int16, size bpf.Size, beyond label) {
+func (m *matcher) loadAt(start bpf.Register, offset int16, size bpf.Size, beyond assemble.Label) {
 	m.reach(start, int32(offset)+int32(size.Sizeof()), beyond)
-	m.emit(bpf.LoadMem(bpf.R0, start, offset, size))
+	m.Emit(bpf.LoadMem(bpf.R0, start, offset, size))
 	m.swap(size)
 }
 
 // swap turns r0 from network to host byte order.
 func (m *matcher) swap(size bpf.Size) {
 	if size != bpf.Byte {
-		m.emit(bpf.HostTo(bpf.BE, bpf.R0, size))
+		m.Emit(bpf.HostTo(bpf.BE, bpf.R0, size))
 	}
 }
 
 // loadBeyond is where offset r0 is not in the first buffer: it asks the kernel
-// for the bytes in the others (bpf_xdp_load_bytes, 5.18).
-func (m *matcher) loadBeyond(beyond label, size bpf.Size) {
-	loaded := m.fresh("loaded")
-	m.builder.jump(loaded)
+// for the bytes in the others.
+func (m *matcher) loadBeyond(beyond assemble.Label, size bpf.Size) {
+	loaded := m.Fresh("loaded")
+	m.Jump(loaded)
 
-	m.block(beyond)
+	m.Block(beyond)
 	m.jumpOn(bpf.JGT.Imm(bpf.R0, maxAnyOffset, ""), m.abort) // the helper takes 32 bits of it
 	m.called()
-	m.emit(
-		bpf.Mov.Reg(bpf.R1, ctx),
-		bpf.Mov.Reg(bpf.R2, bpf.R0),
-		bpf.Mov.Reg(bpf.R3, stack),
-		bpf.Add.Imm(bpf.R3, int32(keySlot)),
-		bpf.Mov.Imm(bpf.R4, int32(size.Sizeof())),
-		bpf.FnXdpLoadBytes.Call(),
-	)
+	m.place.Copy(m.Builder, keySlot, int32(size.Sizeof()))
 	m.jumpOn(bpf.JNE.Imm(bpf.R0, 0, ""), m.abort)
-	m.emit(bpf.LoadMem(bpf.R0, stack, keySlot, size))
+	m.Emit(bpf.LoadMem(bpf.R0, stack, keySlot, size))
 	m.swap(size)
-	m.block(loaded)
+	m.Block(loaded)
 }

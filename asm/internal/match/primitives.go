@@ -1,4 +1,4 @@
-package asm
+package match
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -15,48 +17,48 @@ func (m *matcher) flag(f wire.Flags) step {
 }
 
 // is asks whether a scalar of the record has a value.
-func (m *matcher) is(f recordField, value uint32) step {
+func (m *matcher) is(f layout.RecordField, value uint32) step {
 	return m.question(question{field: f, op: bpf.JEq, value: value})
 }
 
 func (m *matcher) question(q question) step {
-	return func(sense bool, to label) { m.ask(q, sense, to) }
+	return func(sense bool, to assemble.Label) { m.ask(q, sense, to) }
 }
 
 // etherType: the TPIDs of the tags are in the frame, not in the record.
 func (m *matcher) etherType(n filter.EtherType) step {
-	behind := m.is(rec.etherType, uint32(n.Value))
-	if n.Value != tpidC && n.Value != tpidS {
+	behind := m.is(layout.Rec.EtherType, uint32(n.Value))
+	if n.Value != layout.TPIDC && n.Value != layout.TPIDS {
 		return behind
 	}
 	at := func(offset int) step {
 		load := filter.Load{Layer: filter.EtherLayer, Offset: filter.Number(offset), Size: 2}
 		return m.comparison(filter.Equal, load, filter.Number(n.Value))
 	}
-	return m.anyOf(behind, at(int(etherType.offset)), m.all(m.is(rec.tags, 2), at(int(etherType.offset)+tagLen)))
+	return m.anyOf(behind, at(int(layout.EtherType.Offset)), m.all(m.is(layout.Rec.Tags, 2), at(int(layout.EtherType.Offset)+layout.TagLen)))
 }
 
 func (m *matcher) vlanID(n filter.VLAN) step {
-	tagged := m.question(question{field: rec.tags, op: bpf.JNE})
+	tagged := m.question(question{field: layout.Rec.Tags, op: bpf.JNE})
 	if n.Any {
 		return tagged
 	}
-	outer := m.is(rec.outerVLAN, uint32(n.ID))
-	inner := m.all(m.is(rec.tags, 2), m.is(rec.innerVLAN, uint32(n.ID)))
+	outer := m.is(layout.Rec.OuterVLAN, uint32(n.ID))
+	inner := m.all(m.is(layout.Rec.Tags, 2), m.is(layout.Rec.InnerVLAN, uint32(n.ID)))
 	return m.all(tagged, m.anyOf(outer, inner))
 }
 
 // etherAddress compares six bytes: four and two.
 func (m *matcher) etherAddress(n filter.EtherAddress) step {
 	at := func(offset int16, there bool) step {
-		return m.decide(func(yes, no label) {
+		return m.decide(func(yes, no assemble.Label) {
 			if !there {
-				m.loadContext(bpf.R1, mdData)
+				m.place.Start(m.Builder, bpf.R1)
 				m.reach(bpf.R1, int32(offset)+6, m.abort)
 			}
-			m.emit(bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word))
+			m.Emit(bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word))
 			m.jumpOn(bpf.JNE.Imm32(bpf.R0, int32(binary.NativeEndian.Uint32(n.Address[:])), ""), no)
-			m.emit(bpf.LoadMem(bpf.R0, bpf.R1, offset+4, bpf.Half))
+			m.Emit(bpf.LoadMem(bpf.R0, bpf.R1, offset+4, bpf.Half))
 			m.jumpOn(bpf.JNE.Imm32(bpf.R0, int32(binary.NativeEndian.Uint16(n.Address[4:])), ""), no)
 			m.goTo(yes)
 		})
@@ -80,7 +82,7 @@ func (m *matcher) either(d filter.Direction, source, destination step) step {
 }
 
 func (m *matcher) protocol(n filter.Proto) step {
-	number := m.is(rec.protocol, uint32(n.Number))
+	number := m.is(layout.Rec.Protocol, uint32(n.Number))
 	switch {
 	case n.Version != filter.AnyIP:
 		return m.all(m.flag(versionFlag(n.Version)), number)
@@ -104,7 +106,7 @@ func network(value uint32) uint32 {
 }
 
 // always is a step that is true.
-func (m *matcher) always(sense bool, to label) {
+func (m *matcher) always(sense bool, to assemble.Label) {
 	if sense {
 		m.goTo(to)
 	}

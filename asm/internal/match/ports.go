@@ -1,4 +1,4 @@
-package asm
+package match
 
 import (
 	"math"
@@ -6,6 +6,8 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -14,25 +16,25 @@ import (
 // once for all of them.
 func (m *matcher) ports(list []filter.Port) step {
 	bitmap := ""
-	if len(list) >= lookupFrom {
+	if len(list) >= LookupFrom {
 		bitmap = m.portBitmap(list)
 	}
-	there := m.either(list[0].Direction, m.portIn(rec.sourcePort, list, bitmap), m.portIn(rec.destinationPort, list, bitmap))
+	there := m.either(list[0].Direction, m.portIn(layout.Rec.SourcePort, list, bitmap), m.portIn(layout.Rec.DestinationPort, list, bitmap))
 	// Without ports it is a later fragment, another protocol, or cut.
 	isCut, cut := m.flag(wire.FlagCut), m.cutPort(list, bitmap)
 	if list[0].Protocol != 0 {
-		return m.all(m.is(rec.protocol, uint32(list[0].Protocol)), m.choose(m.flag(wire.FlagPorts), there, m.all(isCut, cut)))
+		return m.all(m.is(layout.Rec.Protocol, uint32(list[0].Protocol)), m.choose(m.flag(wire.FlagPorts), there, m.all(isCut, cut)))
 	}
-	anyOfThem := m.anyOf(m.is(rec.protocol, protoTCP), m.is(rec.protocol, protoUDP), m.is(rec.protocol, protoSCTP))
+	anyOfThem := m.anyOf(m.is(layout.Rec.Protocol, layout.ProtoTCP), m.is(layout.Rec.Protocol, layout.ProtoUDP), m.is(layout.Rec.Protocol, layout.ProtoSCTP))
 	return m.choose(m.flag(wire.FlagPorts), there, m.all(isCut, anyOfThem, cut))
 }
 
 // portIn asks whether a port of the record is in a list, or in its bitmap if
 // there is one.
-func (m *matcher) portIn(f recordField, list []filter.Port, bitmap string) step {
+func (m *matcher) portIn(f layout.RecordField, list []filter.Port, bitmap string) step {
 	if bitmap != "" {
-		return m.decide(func(yes, no label) {
-			m.loadRecord(bpf.R0, f)
+		return m.decide(func(yes, no assemble.Label) {
+			f.Load(m.Builder, bpf.R0)
 			m.inBitmap(bitmap, yes, no)
 		})
 	}
@@ -56,7 +58,7 @@ func (m *matcher) portIn(f recordField, list []filter.Port, bitmap string) step 
 // header, which header still points to: the source port may be there. To ask
 // for the destination port ends the filter.
 func (m *matcher) cutPort(list []filter.Port, bitmap string) step {
-	return m.decide(func(yes, no label) {
+	return m.decide(func(yes, no assemble.Label) {
 		switch list[0].Direction {
 		case filter.Destination:
 			m.goTo(m.abort)
@@ -71,9 +73,9 @@ func (m *matcher) cutPort(list []filter.Port, bitmap string) step {
 			return
 		}
 		m.reach(header, 2, m.abort)
-		m.load(bpf.R0, sourcePort)
+		layout.SourcePort.Load(m.Builder, bpf.R0, header)
 		if bitmap != "" {
-			m.emit(bpf.And.Imm(bpf.R0, math.MaxUint16)) // it is no more; older verifiers don't know
+			m.Emit(bpf.And.Imm(bpf.R0, math.MaxUint16)) // it is no more; older verifiers don't know
 			m.inBitmap(bitmap, yes, no)
 			return
 		}
@@ -82,7 +84,7 @@ func (m *matcher) cutPort(list []filter.Port, bitmap string) step {
 				m.jumpOn(bpf.JEq.Imm32(bpf.R0, int32(p.Low), ""), yes)
 				continue
 			}
-			below := m.fresh("below")
+			below := m.Fresh("below")
 			m.jumpOn(bpf.JLT.Imm32(bpf.R0, int32(p.Low), ""), below)
 			m.jumpOn(bpf.JLE.Imm32(bpf.R0, int32(p.High), ""), yes)
 			m.land(below)
@@ -92,8 +94,8 @@ func (m *matcher) cutPort(list []filter.Port, bitmap string) step {
 }
 
 // inBitmap asks whether the bit of the port in r0 is set.
-func (m *matcher) inBitmap(name string, yes, no label) {
-	m.emit(
+func (m *matcher) inBitmap(name string, yes, no assemble.Label) {
+	m.Emit(
 		bpf.Mov.Reg(bpf.R2, bpf.R0),
 		bpf.RSh.Imm(bpf.R2, 3),
 		bpf.LoadMapValue(bpf.R1, 0, 0).WithReference(name),

@@ -1,4 +1,4 @@
-package asm
+package match
 
 import (
 	"encoding/binary"
@@ -7,6 +7,7 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -14,7 +15,7 @@ import (
 // one scope and direction. It asks what the packet is once for all of them.
 func (m *matcher) nets4(nets []filter.Net4) step {
 	isIP := m.flag(wire.FlagIPv4)
-	isARP, isRARP := m.is(rec.etherType, etherARP), m.is(rec.etherType, etherRARP)
+	isARP, isRARP := m.is(layout.Rec.EtherType, layout.EtherARP), m.is(layout.Rec.EtherType, layout.EtherRARP)
 	table := m.table4(nets)
 	inIP, inARP := m.headers4(nets, table), m.arp(nets, table)
 	switch nets[0].Scope {
@@ -31,17 +32,17 @@ func (m *matcher) nets4(nets []filter.Net4) step {
 // headers4 compares the addresses of an IPv4 header.
 func (m *matcher) headers4(nets []filter.Net4, t *table) step {
 	if t != nil {
-		return m.either(nets[0].Direction, m.address(t, rec.source, 12), m.address(t, rec.destination, 12))
+		return m.either(nets[0].Direction, m.address(t, layout.Rec.Source, 12), m.address(t, layout.Rec.Destination, 12))
 	}
 	return oneOf(m, nets, nets[0].Direction, m.address4)
 }
 
 // oneOf compares the addresses of a header that is whole: all sources, then all
 // destinations, unless they go together.
-func oneOf[T any](m *matcher, nets []T, d filter.Direction, address func(recordField, T) step) step {
+func oneOf[T any](m *matcher, nets []T, d filter.Direction, address func(layout.RecordField, T) step) step {
 	var sources, destinations, both []step
 	for _, n := range nets {
-		source, destination := address(rec.source, n), address(rec.destination, n)
+		source, destination := address(layout.Rec.Source, n), address(layout.Rec.Destination, n)
 		sources, destinations = append(sources, source), append(destinations, destination)
 		both = append(both, m.all(source, destination))
 	}
@@ -52,7 +53,7 @@ func oneOf[T any](m *matcher, nets []T, d filter.Direction, address func(recordF
 }
 
 // address4 compares the last four bytes of a v4-mapped address.
-func (m *matcher) address4(f recordField, n filter.Net4) step {
+func (m *matcher) address4(f layout.RecordField, n filter.Net4) step {
 	if n.Mask == 0 {
 		return m.always
 	}
@@ -68,13 +69,13 @@ func (m *matcher) address4(f recordField, n filter.Net4) step {
 func (m *matcher) nets6(nets []filter.Net6) step {
 	in := oneOf(m, nets, nets[0].Direction, m.address6)
 	if t := m.table6(nets); t != nil {
-		in = m.either(nets[0].Direction, m.address(t, rec.source, 0), m.address(t, rec.destination, 0))
+		in = m.either(nets[0].Direction, m.address(t, layout.Rec.Source, 0), m.address(t, layout.Rec.Destination, 0))
 	}
 	return m.all(m.flag(wire.FlagIPv6), in)
 }
 
 // address6 compares as many words as the prefix is long.
-func (m *matcher) address6(f recordField, n filter.Net6) step {
+func (m *matcher) address6(f layout.RecordField, n filter.Net6) step {
 	address := n.Prefix.Addr().As16()
 	var steps []step
 	for offset, bits := int16(0), n.Prefix.Bits(); bits > 0; offset, bits = offset+4, bits-32 {
@@ -93,7 +94,7 @@ func (m *matcher) address6(f recordField, n filter.Net6) step {
 // table4 is a table of nets that are many enough, or nil. Source and
 // destination must not have to be in the same net, and masks must be prefixes.
 func (m *matcher) table4(nets []filter.Net4) *table {
-	if len(nets) < lookupFrom || nets[0].Direction == filter.Both {
+	if len(nets) < LookupFrom || nets[0].Direction == filter.Both {
 		return nil
 	}
 	var keys []prefix
@@ -108,7 +109,7 @@ func (m *matcher) table4(nets []filter.Net4) *table {
 }
 
 func (m *matcher) table6(nets []filter.Net6) *table {
-	if len(nets) < lookupFrom || nets[0].Direction == filter.Both {
+	if len(nets) < LookupFrom || nets[0].Direction == filter.Both {
 		return nil
 	}
 	var keys []prefix

@@ -1,4 +1,4 @@
-package asm
+package match
 
 import (
 	"encoding/binary"
@@ -8,11 +8,13 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 )
 
-// lookupFrom is how many values of a kind are worth a look-up: fewer are
+// LookupFrom is how many values of a kind are worth a look-up: fewer are
 // compared one by one.
-const lookupFrom = 17
+const LookupFrom = 17
 
 // run returns a step for neighbours in an Or that ask the same of different
 // values: true if one of them is. In an And they are negations, and it is true
@@ -106,13 +108,13 @@ type prefix struct {
 }
 
 // find asks whether the table has the key that is in place.
-func (m *matcher) find(t *table, sense bool, to label) {
+func (m *matcher) find(t *table, sense bool, to assemble.Label) {
 	key := keySlot
 	if t.trie {
-		m.emit(bpf.StoreImm(stack, keySlot, int64(8*t.keySize), bpf.Word))
+		m.Emit(bpf.StoreImm(stack, keySlot, int64(8*t.keySize), bpf.Word))
 	}
 	m.called()
-	m.emit(
+	m.Emit(
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(t.name),
 		bpf.Mov.Reg(bpf.R2, stack),
 		bpf.Add.Imm(bpf.R2, int32(key)),
@@ -134,14 +136,14 @@ func (t *table) data() int16 {
 }
 
 // address asks whether a table has an address of the record.
-func (m *matcher) address(t *table, f recordField, from int16) step {
-	return func(sense bool, to label) {
+func (m *matcher) address(t *table, f layout.RecordField, from int16) step {
+	return func(sense bool, to assemble.Label) {
 		if m.known == nil {
 			return
 		}
 		for i := int16(0); i < t.keySize; i += 4 {
-			m.note("record."+f.name, bpf.LoadMem(bpf.R0, record, int16(f.offset)+from+i, bpf.Word))
-			m.emit(bpf.StoreMem(stack, t.data()+i, bpf.R0, bpf.Word))
+			m.Note("record."+f.Name, bpf.LoadMem(bpf.R0, record, int16(f.Offset)+from+i, bpf.Word))
+			m.Emit(bpf.StoreMem(stack, t.data()+i, bpf.R0, bpf.Word))
 		}
 		m.find(t, sense, to)
 	}
@@ -149,7 +151,7 @@ func (m *matcher) address(t *table, f recordField, from int16) step {
 
 // etherAddresses are looked up as they stand in the frame, and two zero bytes.
 func (m *matcher) etherAddresses(list []filter.EtherAddress) step {
-	if len(list) < lookupFrom || list[0].Direction == filter.Both {
+	if len(list) < LookupFrom || list[0].Direction == filter.Both {
 		return nil
 	}
 	var keys []prefix
@@ -158,13 +160,13 @@ func (m *matcher) etherAddresses(list []filter.EtherAddress) step {
 	}
 	t := m.table(keys)
 	at := func(offset int16) step {
-		return func(sense bool, to label) {
+		return func(sense bool, to assemble.Label) {
 			if m.known == nil {
 				return
 			}
-			m.loadContext(bpf.R1, mdData)
+			m.place.Start(m.Builder, bpf.R1)
 			m.reach(bpf.R1, int32(offset)+6, m.abort)
-			m.emit(
+			m.Emit(
 				bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word),
 				bpf.StoreMem(stack, keySlot, bpf.R0, bpf.Word),
 				bpf.LoadMem(bpf.R0, bpf.R1, offset+4, bpf.Half),

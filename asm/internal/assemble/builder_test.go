@@ -1,4 +1,4 @@
-package asm
+package assemble
 
 import (
 	"strings"
@@ -7,55 +7,67 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 )
 
+// Registers as a program might call them.
+const (
+	ctx    = bpf.R6
+	header = bpf.R7
+	end    = bpf.R8
+	record = bpf.R9
+	stack  = bpf.R10
+	next   = bpf.R5
+)
+
+var testRoles = Naming{ctx: "ctx", header: "header", end: "end", record: "record", stack: "stack"}
+
 func TestBuilderRejects(t *testing.T) {
-	exit := func(b *builder) { b.emit(bpf.Return()) }
+	exit := func(b *Builder) { b.Emit(bpf.Return()) }
 	for _, test := range []struct {
 		name string
-		emit func(*builder)
+		emit func(*Builder)
 		errs []string // in this order
 	}{
-		{"nothing wrong", func(b *builder) {
-			b.jump("out")
-			b.block("out")
+		{"nothing wrong", func(b *Builder) {
+			b.Jump("out")
+			b.Block("out")
 			exit(b)
 		}, nil},
-		{"unbound", func(b *builder) {
-			b.jump("nowhere")
+		{"unbound", func(b *Builder) {
+			b.Jump("nowhere")
 			exit(b)
 		}, []string{`label "nowhere" is used and not bound`}},
-		{"unused", func(b *builder) {
-			b.block("here")
+		{"unused", func(b *Builder) {
+			b.Block("here")
 			exit(b)
 		}, []string{`label "here" is bound and not used`}},
-		{"rebound", func(b *builder) {
-			b.jump("twice")
-			b.block("twice")
+		{"rebound", func(b *Builder) {
+			b.Jump("twice")
+			b.Block("twice")
 			exit(b)
-			b.block("twice")
+			b.Block("twice")
 			exit(b)
 		}, []string{`label "twice" is bound twice`}},
-		{"behind the last instruction", func(b *builder) {
-			b.jump("end")
-			b.block("end")
+		{"behind the last instruction", func(b *Builder) {
+			b.Jump("end")
+			b.Block("end")
 		}, []string{`label "end" is bound behind the last instruction`}},
-		{"store of a double word", func(b *builder) {
-			b.emit(bpf.StoreImm(record, 0, 0, bpf.DWord))
+		{"store of a double word", func(b *Builder) {
+			b.Emit(bpf.StoreImm(record, 0, 0, bpf.DWord))
 			exit(b)
 		}, []string{"instruction 0 is invalid"}},
-		{"conditional jumps", func(b *builder) {
-			b.jumpIf(next, bpf.JEq, 1, "equal")
-			b.jumpIfReg(next, bpf.JGT, end, "greater")
+		{"conditional jumps", func(b *Builder) {
+			b.JumpIf(next, bpf.JEq, 1, "equal")
+			b.JumpIfReg(next, bpf.JGT, end, "greater")
 			exit(b)
 		}, []string{`label "equal" is used and not bound`, `label "greater" is used and not bound`}},
-		{"all together", func(b *builder) {
-			b.block("unused")
-			b.jump("unbound")
-			b.block("twice")
-			b.block("twice")
-			b.emit(bpf.StoreImm(record, 0, 0, bpf.DWord))
-			b.jump("twice")
-			b.jump("behind")
-			b.block("behind")
+		{"all together", func(b *Builder) {
+			b.Block("unused")
+			b.Jump("unbound")
+			b.Block("twice")
+			b.Block("twice")
+			b.Emit(bpf.StoreImm(record, 0, 0, bpf.DWord))
+			b.Jump("twice")
+			b.Jump("behind")
+			b.Block("behind")
 		}, []string{
 			"instruction 1 is invalid",
 			`label "behind" is bound behind the last instruction`,
@@ -66,9 +78,9 @@ func TestBuilderRejects(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for range 20 { // labels live in maps: the order must not be theirs
-				b := newBuilder()
+				b := New(testRoles)
 				test.emit(b)
-				insns, err := b.program()
+				insns, err := b.Program()
 				if len(test.errs) == 0 {
 					if err != nil {
 						t.Fatalf("error %v, want none", err)
@@ -95,15 +107,15 @@ func TestBuilderRejects(t *testing.T) {
 // TestTwoLabelsOnOnePlace: an instruction bears one symbol, so that jumps to
 // the second label must become jumps to the first.
 func TestTwoLabelsOnOnePlace(t *testing.T) {
-	b := newBuilder()
-	b.jumpIf(next, bpf.JEq, 1, "second")
-	b.jumpIf(next, bpf.JEq, 2, "third")
-	b.jump("first")
-	b.block("first")
-	b.block("second")
-	b.block("third")
-	b.emit(bpf.Return())
-	insns, err := b.program()
+	b := New(testRoles)
+	b.JumpIf(next, bpf.JEq, 1, "second")
+	b.JumpIf(next, bpf.JEq, 2, "third")
+	b.Jump("first")
+	b.Block("first")
+	b.Block("second")
+	b.Block("third")
+	b.Emit(bpf.Return())
+	insns, err := b.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,10 +136,10 @@ func TestTwoLabelsOnOnePlace(t *testing.T) {
 }
 
 func TestFreshLabelsDiffer(t *testing.T) {
-	b := newBuilder()
-	seen := make(map[label]bool)
+	b := New(testRoles)
+	seen := make(map[Label]bool)
 	for _, name := range []string{"tag", "tag", "step", "tag"} {
-		l := b.fresh(name)
+		l := b.Fresh(name)
 		if seen[l] {
 			t.Errorf("label %q came twice", l)
 		}

@@ -1,16 +1,17 @@
-package asm
+package match
 
 import (
 	"maps"
 
 	bpf "github.com/cilium/ebpf/asm"
 
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // question compares a part of the record with a constant.
 type question struct {
-	field  recordField
+	field  layout.RecordField
 	offset int16
 	mask   uint32 // of the value, where it is not all of it
 	op     bpf.JumpOp
@@ -78,16 +79,16 @@ var rules = []struct {
 	follows question
 	is      bool
 }{
-	{[]question{isEtherType(etherIPv4)}, false, hasFlag(wire.FlagIPv4), false},
-	{[]question{isEtherType(etherIPv6)}, false, hasFlag(wire.FlagIPv6), false},
-	{[]question{hasFlag(wire.FlagIPv4)}, true, isEtherType(etherIPv4), true},
-	{[]question{hasFlag(wire.FlagIPv6)}, true, isEtherType(etherIPv6), true},
+	{[]question{isEtherType(layout.EtherIPv4)}, false, hasFlag(wire.FlagIPv4), false},
+	{[]question{isEtherType(layout.EtherIPv6)}, false, hasFlag(wire.FlagIPv6), false},
+	{[]question{hasFlag(wire.FlagIPv4)}, true, isEtherType(layout.EtherIPv4), true},
+	{[]question{hasFlag(wire.FlagIPv6)}, true, isEtherType(layout.EtherIPv6), true},
 	{[]question{hasFlag(wire.FlagIPv4)}, true, hasFlag(wire.FlagIPv6), false},
 	{[]question{hasFlag(wire.FlagIPv6)}, true, hasFlag(wire.FlagIPv4), false},
 	{[]question{hasFlag(wire.FlagIPv4)}, true, hasFlag(ip), true},
 	{[]question{hasFlag(wire.FlagIPv6)}, true, hasFlag(ip), true},
 	{[]question{hasFlag(wire.FlagIPv4), hasFlag(wire.FlagIPv6)}, false, hasFlag(ip), false},
-	{[]question{hasFlag(ip)}, false, question{field: rec.protocol, op: bpf.JEq}, true},
+	{[]question{hasFlag(ip)}, false, question{field: layout.Rec.Protocol, op: bpf.JEq}, true},
 	{[]question{hasFlag(ip)}, false, hasFlag(wire.FlagPorts), false},
 	{[]question{hasFlag(ip)}, false, hasFlag(wire.FlagCut), false},
 	{[]question{hasFlag(wire.FlagPorts)}, true, hasFlag(wire.FlagFragment), false},
@@ -95,9 +96,9 @@ var rules = []struct {
 }
 
 func hasFlag(f wire.Flags) question {
-	return question{field: rec.flags, mask: uint32(f), op: bpf.JNE}
+	return question{field: layout.Rec.Flags, mask: uint32(f), op: bpf.JNE}
 }
 
 func isEtherType(value uint16) question {
-	return question{field: rec.etherType, op: bpf.JEq, value: uint32(value)}
+	return question{field: layout.Rec.EtherType, op: bpf.JEq, value: uint32(value)}
 }

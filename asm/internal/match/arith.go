@@ -1,9 +1,11 @@
-package asm
+package match
 
 import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
@@ -23,7 +25,7 @@ func (m *matcher) has(layer filter.Layer) []step {
 		return []step{m.protocol(proto), m.not(m.flag(wire.FlagFragment))}
 	}
 	if etherType, ok := layer.EtherType(); ok {
-		return []step{m.is(rec.etherType, uint32(etherType))}
+		return []step{m.is(layout.Rec.EtherType, uint32(etherType))}
 	}
 	return nil
 }
@@ -38,7 +40,7 @@ var comparisonJumps = map[filter.Comparison]struct{ op, swapped bpf.JumpOp }{
 
 // comparison evaluates both sides, left first, and compares.
 func (m *matcher) comparison(c filter.Comparison, left, right filter.Arith) step {
-	return func(sense bool, to label) {
+	return func(sense bool, to assemble.Label) {
 		if m.known == nil {
 			return
 		}
@@ -47,7 +49,7 @@ func (m *matcher) comparison(c filter.Comparison, left, right filter.Arith) step
 			op, left, right = comparisonJumps[c].swapped, right, left
 		}
 		if !sense {
-			op = inverse[op]
+			op = assemble.Inverse(op)
 		}
 		number, ok := right.(filter.Number)
 		if !ok {
@@ -68,7 +70,7 @@ func (m *matcher) comparison(c filter.Comparison, left, right filter.Arith) step
 }
 
 // Places on the stack: keys for look-ups, and below them numbers that wait.
-const keySlot = filterSlot - 24
+const keySlot = layout.FilterSlot - 24
 
 // both leaves two numbers in r0 and r1. It begins with the one that needs more
 // of the stack, so that n operands never need more than log2(n) slots. Which
@@ -76,7 +78,7 @@ const keySlot = filterSlot - 24
 func (m *matcher) both(left, right filter.Arith) {
 	if number, ok := left.(filter.Number); ok {
 		m.number(right)
-		m.emit(
+		m.Emit(
 			bpf.Mov.Reg(bpf.R1, bpf.R0),
 			bpf.Mov.Imm32(bpf.R0, int32(number)),
 		)
@@ -90,12 +92,12 @@ func (m *matcher) both(left, right filter.Arith) {
 	m.number(first)
 	m.depth++ // from here on it waits
 	slot := keySlot - int16(8*m.depth)
-	m.emit(bpf.StoreMem(stack, slot, bpf.R0, bpf.DWord))
+	m.Emit(bpf.StoreMem(stack, slot, bpf.R0, bpf.DWord))
 	m.number(second)
 	if swapped {
-		m.emit(bpf.LoadMem(bpf.R1, stack, slot, bpf.DWord))
+		m.Emit(bpf.LoadMem(bpf.R1, stack, slot, bpf.DWord))
 	} else {
-		m.emit(
+		m.Emit(
 			bpf.Mov.Reg(bpf.R1, bpf.R0),
 			bpf.LoadMem(bpf.R0, stack, slot, bpf.DWord),
 		)
@@ -139,18 +141,18 @@ var operators = map[filter.Operator]bpf.ALUOp{
 func (m *matcher) number(a filter.Arith) {
 	switch a := a.(type) {
 	case filter.Number:
-		m.emit(bpf.Mov.Imm32(bpf.R0, int32(a)))
+		m.Emit(bpf.Mov.Imm32(bpf.R0, int32(a)))
 	case filter.Length:
-		if m.frags {
+		if m.place.Fragmented() {
 			m.called()
 		}
-		m.length(m.frags)
+		m.place.Length(m.Builder)
 	case filter.Load:
 		m.loadPacket(a)
 	case filter.Binary:
 		m.binary(a)
 	default:
-		m.errorf("filter: no code for %T", a)
+		m.Errorf("filter: no code for %T", a)
 	}
 }
 
@@ -158,23 +160,22 @@ func (m *matcher) binary(n filter.Binary) {
 	op := operators[n.Op]
 	if number, ok := n.Right.(filter.Number); ok {
 		m.number(n.Left)
-		m.emit(op.Imm32(bpf.R0, int32(number)))
+		m.Emit(op.Imm32(bpf.R0, int32(number)))
 		return
 	}
 	m.both(n.Left, n.Right)
 	switch n.Op {
 	case filter.Divide, filter.Modulo:
 		m.jumpOn(bpf.JEq.Imm32(bpf.R1, 0, ""), m.abort)
-		m.emit(op.Reg32(bpf.R0, bpf.R1))
+		m.Emit(op.Reg32(bpf.R0, bpf.R1))
 	case filter.ShiftLeft, filter.ShiftRight:
 		// The machine would take the count modulo 32.
-		small := m.fresh("shift")
-		m.used[small] = true
-		m.emit(bpf.JLT.Imm32(bpf.R1, 32, string(small)))
-		m.emit(bpf.Mov.Imm32(bpf.R0, 0), bpf.Mov.Imm32(bpf.R1, 0))
-		m.block(small)
-		m.emit(op.Reg32(bpf.R0, bpf.R1))
+		small := m.Fresh("shift")
+		m.Branch(bpf.JLT.Imm32(bpf.R1, 32, ""), small)
+		m.Emit(bpf.Mov.Imm32(bpf.R0, 0), bpf.Mov.Imm32(bpf.R1, 0))
+		m.Block(small)
+		m.Emit(op.Reg32(bpf.R0, bpf.R1))
 	default:
-		m.emit(op.Reg32(bpf.R0, bpf.R1))
+		m.Emit(op.Reg32(bpf.R0, bpf.R1))
 	}
 }

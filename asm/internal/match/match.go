@@ -1,13 +1,14 @@
-package asm
+package match
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 )
 
 // ErrRejectsAll is returned for a filter that contradicts itself, as in
@@ -21,24 +22,24 @@ var ErrRejectsAll = errors.New("expression rejects all packets")
 // those do not do, the packet's bytes. It remembers the answers that are
 // certain at the place it is at, so that nothing is asked twice in a row.
 type matcher struct {
-	*builder
-	abort label // where a filter ends that asks for a byte that is not there
-	frags bool
+	*assemble.Builder
+	place Place
+	abort assemble.Label // where a filter ends that asks for a byte that is not there
 
-	known facts           // nil where the program can't be
-	at    map[label]facts // what is known at labels that were jumped to
-	calls bool            // a helper may have been called: next and flags are gone
-	depth int             // numbers that wait on the stack
+	known facts                    // nil where the program can't be
+	at    map[assemble.Label]facts // what is known at labels that were jumped to
+	calls bool                     // a helper may have been called: next and flags are gone
+	depth int                      // numbers that wait on the stack
 	maps  map[string]*ebpf.MapSpec
 }
 
-// compile emits what falls through if the packet matches, and jumps to no
+// Compile emits what falls through if the packet matches, and jumps to no
 // otherwise. It returns the maps that the code looks things up in.
-func (b *builder) compile(f *filter.Filter, frags bool, no label) map[string]*ebpf.MapSpec {
+func Compile(b *assemble.Builder, place Place, f *filter.Filter, no assemble.Label) map[string]*ebpf.MapSpec {
 	m := &matcher{
-		builder: b, abort: no, frags: frags,
+		Builder: b, place: place, abort: no,
 		known: facts{},
-		at:    make(map[label]facts),
+		at:    make(map[assemble.Label]facts),
 		maps:  make(map[string]*ebpf.MapSpec),
 	}
 	m.when(f.Root, false, no)
@@ -48,34 +49,34 @@ func (b *builder) compile(f *filter.Filter, frags bool, no label) map[string]*eb
 		if len(text) > most {
 			text = text[:most] + "..."
 		}
-		b.errorf("filter %q: %w", text, ErrRejectsAll)
+		b.Errorf("filter %q: %w", text, ErrRejectsAll)
 	}
 	return m.maps
 }
 
 // step is something to ask: it emits code that jumps to a label if the answer
 // is as sense says, and falls through otherwise.
-type step func(sense bool, to label)
+type step func(sense bool, to assemble.Label)
 
 // all is true if every step is, asked in order.
 func (m *matcher) all(steps ...step) step {
-	return func(sense bool, to label) { m.shortCircuit(false, sense, to, steps) }
+	return func(sense bool, to assemble.Label) { m.shortCircuit(false, sense, to, steps) }
 }
 
 // anyOf is true if one of the steps is, asked in order.
 func (m *matcher) anyOf(steps ...step) step {
-	return func(sense bool, to label) { m.shortCircuit(true, sense, to, steps) }
+	return func(sense bool, to assemble.Label) { m.shortCircuit(true, sense, to, steps) }
 }
 
 // shortCircuit asks until one step is as decisive says: that is the answer.
-func (m *matcher) shortCircuit(decisive, sense bool, to label, steps []step) {
+func (m *matcher) shortCircuit(decisive, sense bool, to assemble.Label, steps []step) {
 	if sense == decisive {
 		for _, s := range steps {
 			s(decisive, to)
 		}
 		return
 	}
-	end := m.fresh("else")
+	end := m.Fresh("else")
 	last := len(steps) - 1
 	for _, s := range steps[:last] {
 		s(decisive, end)
@@ -85,14 +86,14 @@ func (m *matcher) shortCircuit(decisive, sense bool, to label, steps []step) {
 }
 
 func (m *matcher) not(s step) step {
-	return func(sense bool, to label) { s(!sense, to) }
+	return func(sense bool, to assemble.Label) { s(!sense, to) }
 }
 
 // choose asks usual where the condition holds, and otherwise elsewhere. The
 // usual packet jumps over the other's code, and not out of its own.
 func (m *matcher) choose(condition, usual, otherwise step) step {
-	return func(sense bool, to label) {
-		jump, end := m.fresh("usual"), m.fresh("end")
+	return func(sense bool, to assemble.Label) {
+		jump, end := m.Fresh("usual"), m.Fresh("end")
 		condition(true, jump)
 		otherwise(sense, to)
 		m.goTo(end)
@@ -103,12 +104,12 @@ func (m *matcher) choose(condition, usual, otherwise step) step {
 }
 
 // decide is what a function says that goes to yes or no.
-func (m *matcher) decide(f func(yes, no label)) step {
-	return func(sense bool, to label) {
+func (m *matcher) decide(f func(yes, no assemble.Label)) step {
+	return func(sense bool, to assemble.Label) {
 		if m.known == nil {
 			return
 		}
-		end := m.fresh("else")
+		end := m.Fresh("else")
 		if sense {
 			f(to, end)
 		} else {
@@ -119,7 +120,7 @@ func (m *matcher) decide(f func(yes, no label)) step {
 }
 
 // when jumps to a label if a node is as sense says.
-func (m *matcher) when(n filter.Node, sense bool, to label) {
+func (m *matcher) when(n filter.Node, sense bool, to assemble.Label) {
 	switch n := n.(type) {
 	case filter.And:
 		m.all(m.terms(n, true)...)(sense, to)
@@ -148,7 +149,7 @@ func (m *matcher) when(n filter.Node, sense bool, to label) {
 	case filter.Relation:
 		m.relation(n)(sense, to)
 	default:
-		m.errorf("filter: no code for %T", n)
+		m.Errorf("filter: no code for %T", n)
 	}
 }
 
@@ -169,11 +170,11 @@ func (m *matcher) terms(terms []filter.Node, and bool) []step {
 }
 
 func (m *matcher) node(n filter.Node) step {
-	return func(sense bool, to label) { m.when(n, sense, to) }
+	return func(sense bool, to assemble.Label) { m.when(n, sense, to) }
 }
 
 // ask jumps if the answer to q is as sense says.
-func (m *matcher) ask(q question, sense bool, to label) {
+func (m *matcher) ask(q question, sense bool, to assemble.Label) {
 	if m.known == nil {
 		return
 	}
@@ -188,94 +189,71 @@ func (m *matcher) ask(q question, sense bool, to label) {
 
 	op := q.op
 	if !sense {
-		op = inverse[op]
+		op = assemble.Inverse(op)
 	}
 	reg := m.fact(q.field, q.offset)
-	m.used[to] = true
 	switch {
 	case q.mask == 0:
-		m.emit(op.Imm32(reg, int32(q.value), string(to)))
+		m.Branch(op.Imm32(reg, int32(q.value), ""), to)
 	case op == bpf.JNE && q.value == 0:
-		m.emit(bpf.JSet.Imm32(reg, int32(q.mask), string(to)))
+		m.Branch(bpf.JSet.Imm32(reg, int32(q.mask), ""), to)
 	case op == bpf.JEq && q.value == 0 && reg != bpf.R0:
-		set := m.fresh("set")
-		m.used[set] = true
-		m.emit(bpf.JSet.Imm32(reg, int32(q.mask), string(set)))
-		m.jump(to)
-		m.block(set)
+		set := m.Fresh("set")
+		m.Branch(bpf.JSet.Imm32(reg, int32(q.mask), ""), set)
+		m.Jump(to)
+		m.Block(set)
 	default:
 		if reg != bpf.R0 {
-			m.emit(bpf.Mov.Reg(bpf.R0, reg))
+			m.Emit(bpf.Mov.Reg(bpf.R0, reg))
 		}
-		m.emit(
-			bpf.And.Imm32(bpf.R0, int32(q.mask)),
-			op.Imm32(bpf.R0, int32(q.value), string(to)),
-		)
+		m.Emit(bpf.And.Imm32(bpf.R0, int32(q.mask)))
+		m.Branch(op.Imm32(bpf.R0, int32(q.value), ""), to)
 	}
 }
 
 // called notes that a helper takes the registers that it may, from here on.
 func (m *matcher) called() {
 	m.calls = true
-	m.names = nil
+	m.Roles(nil)
 }
 
 // fact leaves a value of the record in a register, or finds it in the one that
 // the parser left it in.
-func (m *matcher) fact(f recordField, offset int16) bpf.Register {
+func (m *matcher) fact(f layout.RecordField, offset int16) bpf.Register {
 	switch {
-	case f == rec.protocol && !m.calls:
+	case f == layout.Rec.Protocol && !m.calls:
 		return next
-	case f == rec.flags && !m.calls:
+	case f == layout.Rec.Flags && !m.calls:
 		return flags
 	}
-	load := bpf.LoadMem(bpf.R0, record, int16(f.offset)+offset, f.size)
-	if !m.latestIs(load) {
-		m.note("record."+f.name, load)
+	load := bpf.LoadMem(bpf.R0, record, int16(f.Offset)+offset, f.Size)
+	if !m.Repeats(load) {
+		m.Note("record."+f.Name, load)
 	}
 	return bpf.R0
 }
 
-// latestIs says whether an instruction was the last one but for conditional
-// jumps, which leave registers as they are, on the only way here.
-func (m *matcher) latestIs(ins bpf.Instruction) bool {
-	if len(m.latest) > 0 {
-		return false
-	}
-	for _, last := range slices.Backward(m.insns) {
-		_, conditional := comparisons[last.OpCode.JumpOp()]
-		switch {
-		case last.OpCode == ins.OpCode && last.Dst == ins.Dst && last.Src == ins.Src && last.Offset == ins.Offset:
-			return true
-		case !conditional || last.Symbol() != "":
-			return false
-		}
-	}
-	return false
-}
-
 // goTo jumps, after which the program is nowhere until a label.
-func (m *matcher) goTo(to label) {
+func (m *matcher) goTo(to assemble.Label) {
 	if m.known == nil {
 		return
 	}
 	m.merge(to, m.known)
-	m.jump(to)
+	m.Jump(to)
 	m.known = nil
 }
 
 // jumpOn jumps on what is no question to the record.
-func (m *matcher) jumpOn(ins bpf.Instruction, to label) {
+func (m *matcher) jumpOn(ins bpf.Instruction, to assemble.Label) {
 	if m.known == nil {
 		return
 	}
 	m.merge(to, m.known)
-	m.used[to] = true
-	m.emit(ins.WithReference(string(to)))
+	m.Branch(ins, to)
 }
 
-// land binds a label, if anything jumps there.
-func (m *matcher) land(l label) {
+// land binds a assemble.Label, if anything jumps there.
+func (m *matcher) land(l assemble.Label) {
 	known, ok := m.at[l]
 	if !ok {
 		return
@@ -284,13 +262,15 @@ func (m *matcher) land(l label) {
 		known = known.and(m.known)
 	}
 	m.known = known
-	m.tidy(l)
-	m.block(l)
+	m.Tidy(l)
+	m.Block(l)
 }
 
-func (m *matcher) remember(to label, q question, answer bool) { m.merge(to, m.known.with(q, answer)) }
+func (m *matcher) remember(to assemble.Label, q question, answer bool) {
+	m.merge(to, m.known.with(q, answer))
+}
 
-func (m *matcher) merge(to label, known facts) {
+func (m *matcher) merge(to assemble.Label, known facts) {
 	if before, ok := m.at[to]; ok {
 		known = before.and(known)
 	}

@@ -1,22 +1,11 @@
-package asm
+package match
 
 import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/filter"
-)
-
-// EtherTypes of the protocols that carry IPv4 addresses beside IPv4.
-const (
-	etherARP  = 0x0806
-	etherRARP = 0x8035
-)
-
-// Addresses in an ARP or RARP packet, RFC 826, of Ethernet and IPv4. They stay
-// in network byte order.
-var (
-	arpSender = field{"arp.sender", 14, bpf.Word}
-	arpTarget = field{"arp.target", 24, bpf.Word}
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
 )
 
 // arp compares the addresses of an ARP or RARP packet, of which t has all the
@@ -24,9 +13,9 @@ var (
 // asked for, so that the first net is asked for alone: what it did not miss, the
 // others won't.
 func (m *matcher) arp(nets []filter.Net4, t *table) step {
-	return m.decide(func(yes, no label) {
+	return m.decide(func(yes, no assemble.Label) {
 		here := false // whether r1 points to the packet
-		load := func(f field) {
+		load := func(f layout.Field) {
 			if m.known == nil {
 				return
 			}
@@ -34,32 +23,32 @@ func (m *matcher) arp(nets []filter.Net4, t *table) step {
 				m.networkHeader()
 			}
 			here = t == nil // a look-up takes r1
-			m.reach(bpf.R1, int32(f.offset)+int32(f.size.Sizeof()), m.abort)
-			m.note(f.name, bpf.LoadMem(bpf.R0, bpf.R1, f.offset, f.size))
+			m.reach(bpf.R1, int32(f.Offset)+int32(f.Size.Sizeof()), m.abort)
+			m.Note(f.Name, bpf.LoadMem(bpf.R0, bpf.R1, f.Offset, f.Size))
 		}
 		switch nets[0].Direction {
 		case filter.Source:
-			load(arpSender)
+			load(layout.ARPSender)
 			m.arpIn(nets, t, yes)
 		case filter.Destination:
-			load(arpTarget)
+			load(layout.ARPTarget)
 			m.arpIn(nets, t, yes)
 		case filter.Both:
 			for _, n := range nets {
-				other := m.fresh("other")
-				load(arpSender)
+				other := m.Fresh("other")
+				load(layout.ARPSender)
 				m.arpIs(n, false, other)
-				load(arpTarget)
+				load(layout.ARPTarget)
 				m.arpIs(n, true, yes)
 				m.land(other)
 			}
 		default:
-			load(arpSender)
+			load(layout.ARPSender)
 			m.arpIs(nets[0], true, yes)
-			load(arpTarget)
+			load(layout.ARPTarget)
 			m.arpIn(nets, t, yes)
 			if len(nets) > 1 {
-				load(arpSender)
+				load(layout.ARPSender)
 				m.arpIn(nets[1:], t, yes)
 			}
 		}
@@ -68,9 +57,9 @@ func (m *matcher) arp(nets []filter.Net4, t *table) step {
 }
 
 // arpIn jumps if the address in r0 is in one of the nets.
-func (m *matcher) arpIn(nets []filter.Net4, t *table, yes label) {
+func (m *matcher) arpIn(nets []filter.Net4, t *table, yes assemble.Label) {
 	if t != nil && m.known != nil {
-		m.emit(bpf.StoreMem(stack, t.data(), bpf.R0, bpf.Word))
+		m.Emit(bpf.StoreMem(stack, t.data(), bpf.R0, bpf.Word))
 		m.find(t, true, yes)
 		return
 	}
@@ -80,7 +69,7 @@ func (m *matcher) arpIn(nets []filter.Net4, t *table, yes label) {
 }
 
 // arpIs jumps if whether the address in r0 is in the net is as sense says.
-func (m *matcher) arpIs(n filter.Net4, sense bool, to label) {
+func (m *matcher) arpIs(n filter.Net4, sense bool, to assemble.Label) {
 	if m.known == nil {
 		return
 	}
@@ -90,7 +79,7 @@ func (m *matcher) arpIs(n filter.Net4, sense bool, to label) {
 	}
 	if n.Mask != 0xffffffff {
 		address = bpf.R2
-		m.emit(
+		m.Emit(
 			bpf.Mov.Reg(bpf.R2, bpf.R0),
 			bpf.And.Imm32(bpf.R2, int32(network(n.Mask))),
 		)

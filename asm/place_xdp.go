@@ -1,0 +1,99 @@
+package asm
+
+import (
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
+)
+
+// xdpSlot is an interface's XDP slot: the program runs on each packet that the
+// interface receives, before all else (native), or where the network stack
+// begins (generic).
+type xdpSlot struct {
+	frags bool // packets may have several buffers: Linux 5.18
+}
+
+// flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
+const flagHasFrags = 1 << 5
+
+// xdpPass is XDP_PASS (linux/bpf.h).
+const xdpPass = 2
+
+// Fields of struct xdp_md (linux/bpf.h), the program's context.
+var (
+	mdData    = layout.Field{Name: "xdp_md.data", Offset: 0, Size: bpf.Word}
+	mdDataEnd = layout.Field{Name: "xdp_md.data_end", Offset: 4, Size: bpf.Word}
+	mdIngress = layout.Field{Name: "xdp_md.ingress_ifindex", Offset: 12, Size: bpf.Word}
+)
+
+func (s xdpSlot) spec() *ebpf.ProgramSpec {
+	program := &ebpf.ProgramSpec{Type: ebpf.XDP, SectionName: "xdp"}
+	if s.frags {
+		program.Flags |= flagHasFrags
+	}
+	return program
+}
+
+func (xdpSlot) begin(b *builder) {
+	mdData.LoadRaw(b.Builder, header, ctx)
+	mdDataEnd.LoadRaw(b.Builder, end, ctx)
+}
+
+// Start implements [match.Place].
+func (xdpSlot) Start(b *assemble.Builder, dst bpf.Register) { mdData.LoadRaw(b, dst, ctx) }
+
+// maxWalk bounds what precedes the transport header, as a mask: Ethernet, two
+// tags, IPv6 and eight extension headers of up to 2 KiB are 16,446 bytes. All
+// but Ethernet's 14 are multiples of 4.
+const maxWalk = 1<<15 - 4
+
+// settle must not let the verifier forget that words are aligned at header: some
+// machines load no others.
+func (s xdpSlot) settle(b *builder) {
+	s.Start(b.Builder, bpf.R1)
+	b.Emit(
+		bpf.Sub.Reg(header, bpf.R1),
+		bpf.And.Imm(header, maxWalk),
+		bpf.Or.Imm(header, layout.EtherLen%4),
+		bpf.Add.Reg(header, bpf.R1),
+	)
+}
+
+// Length implements [match.Place].
+func (s xdpSlot) Length(b *assemble.Builder) {
+	if s.frags {
+		b.Emit(
+			bpf.Mov.Reg(bpf.R1, ctx),
+			bpf.FnXdpGetBuffLen.Call(), // 5.18: over all of a packet's buffers, not the first alone,
+		)
+		return
+	}
+	s.Start(b, bpf.R1)
+	b.Emit(
+		bpf.Mov.Reg(bpf.R0, end),
+		bpf.Sub.Reg(bpf.R0, bpf.R1),
+	)
+}
+
+// Fragmented implements [match.Place].
+func (s xdpSlot) Fragmented() bool { return s.frags }
+
+// Copy implements [match.Place] by bpf_xdp_load_bytes (5.18).
+func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {
+	b.Emit(
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.Mov.Reg(bpf.R2, bpf.R0),
+		bpf.Mov.Reg(bpf.R3, stack),
+		bpf.Add.Imm(bpf.R3, int32(slot)),
+		bpf.Mov.Imm(bpf.R4, size),
+		bpf.FnXdpLoadBytes.Call(),
+	)
+}
+
+func (xdpSlot) iface(b *builder, dst bpf.Register) { mdIngress.LoadRaw(b.Builder, dst, ctx) }
+
+func (xdpSlot) time(b *builder, clock Clock) { b.now(clock) }
+
+func (xdpSlot) pass() int32 { return xdpPass }
