@@ -43,7 +43,7 @@ fuzz-text: ## what reads bytes and text in user space, FUZZTIME each
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./asm/filter
 	go test -run '^$$' -fuzz '^FuzzMatch$$' -fuzztime $(FUZZTIME) ./asm/filter
 	go test -run '^$$' -fuzz '^FuzzCaptureFile$$' -fuzztime $(FUZZTIME) ./cmd/xdplog
-	go test -run '^$$' -fuzz '^FuzzQuoted$$' -fuzztime $(FUZZTIME) ./cmd/xdplog
+	go test -run '^$$' -fuzz '^FuzzQuoted$$' -fuzztime $(FUZZTIME) ./cmd/xdplog/internal/format
 	go test -run '^$$' -fuzz '^FuzzRequest$$' -fuzztime $(FUZZTIME) ./cmd/xdplog
 
 COUNT ?= 5
@@ -52,7 +52,7 @@ bench: .SHELLFLAGS = -o pipefail -c
 
 bench: ## measure all figures of docs/performance.md: COUNT runs, some 5 minutes each; as root
 	@mkdir -p bin
-	for bench in '. ./e2e' 'Read ./reader' 'Format|ReadFile ./cmd/xdplog' '. ./asm'; do \
+	for bench in '. ./e2e' 'Read ./reader' 'Format ./cmd/xdplog/internal/format' 'ReadFile ./cmd/xdplog' '. ./asm'; do \
 		go test -run '^$$' -count $(COUNT) -timeout 3h -bench $$bench || exit; \
 	done | tee bin/bench.txt
 	$(MAKE) figures

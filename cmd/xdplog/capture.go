@@ -101,14 +101,11 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 	if err := record.begin(recorded); err != nil {
 		return nil, err
 	}
-	format, err := opts.format(interfaces, env.stdout)
-	if err != nil {
-		return nil, err
-	}
 	c.session = session{
 		source:      events,
 		attachments: attachments,
-		format:      format,
+		kind:        opts.lines(),
+		format:      opts.format(interfaces, env.stdout),
 		limit:       opts.count,
 		stats:       opts.stats,
 		quiet:       opts.quiet,

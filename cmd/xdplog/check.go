@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
@@ -142,18 +143,18 @@ func appendFact(b []byte, f *fact) []byte {
 // appendFactJSON writes a fact as an object on a line.
 func appendFactJSON(b []byte, f *fact) []byte {
 	b = append(b, `{"event_type":"check","fact":`...)
-	b = appendQuoted(b, f.name)
+	b = format.AppendQuoted(b, f.name)
 	b = append(b, `,"status":`...)
-	b = appendQuoted(b, string(f.verdict))
+	b = format.AppendQuoted(b, string(f.verdict))
 	b = append(b, `,"required":`...)
 	b = strconv.AppendBool(b, f.required)
 	if f.found != "" {
 		b = append(b, `,"found":`...)
-		b = appendQuoted(b, f.found)
+		b = format.AppendQuoted(b, f.found)
 	}
 	if f.todo != "" {
 		b = append(b, `,"todo":`...)
-		b = appendQuoted(b, f.todo)
+		b = format.AppendQuoted(b, f.todo)
 	}
 	return append(b, "}\n"...)
 }

@@ -28,7 +28,7 @@ func demoCommand(env environment) *cobra.Command {
 		Long:  demoLong,
 		Args:  noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := opts.style.check(opts.lines(), cmd.Flags()); err != nil {
+			if err := opts.checkStyle(cmd.Flags()); err != nil {
 				return err
 			}
 			return demo(opts, env)

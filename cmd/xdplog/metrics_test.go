@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -33,8 +34,8 @@ func TestAddresses(t *testing.T) {
 // meterOf has read some events.
 func meterOf(t *testing.T) *metered {
 	t.Helper()
-	source := newFakeSource(7)
-	m := meter(source, nil, testInterfaces)
+	source := eventtest.NewSource(7)
+	m := meter(source, nil, eventtest.Interfaces)
 	for n := 0; n < 7; {
 		got, err := m.ReadPackets(make([]reader.Packet, 3))
 		if err != nil {
@@ -43,11 +44,11 @@ func meterOf(t *testing.T) *metered {
 		n += got
 	}
 	for _, event := range []reader.Event{
-		usual(udp), usual(udp), usual(ipv6), usual(protocol(124)), {Interface: 2}, {Interface: 3}, {Interface: 99},
+		eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.IPv6), eventtest.Usual(eventtest.Protocol(124)), {Interface: 2}, {Interface: 3}, {Interface: 99},
 	} {
 		m.count([]reader.Packet{{Event: event}})
 	}
-	source.captured = 20
+	source.Captured = 20
 	return m
 }
 
@@ -91,20 +92,20 @@ func TestMetricsLint(t *testing.T) {
 }
 
 func TestMeteringDoesNotAllocate(t *testing.T) {
-	m := meter(newFakeSource(0), nil, testInterfaces)
-	packets := []reader.Packet{{Event: usual()}, {Event: usual(udp)}, {Event: usual(ipv6)}, {}}
+	m := meter(eventtest.NewSource(0), nil, eventtest.Interfaces)
+	packets := []reader.Packet{{Event: eventtest.Usual()}, {Event: eventtest.Usual(eventtest.UDP)}, {Event: eventtest.Usual(eventtest.IPv6)}, {}}
 	if n := testing.AllocsPerRun(100, func() { m.count(packets) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func BenchmarkMetering(b *testing.B) {
-	m := meter(newFakeSource(0), nil, testInterfaces)
+	m := meter(eventtest.NewSource(0), nil, eventtest.Interfaces)
 	packets := make([]reader.Packet, batch)
 	for i := range packets {
-		packets[i].Event = usual()
+		packets[i].Event = eventtest.Usual()
 		if i%4 == 0 {
-			udp(&packets[i].Event)
+			eventtest.UDP(&packets[i].Event)
 		}
 	}
 	for b.Loop() {
@@ -176,7 +177,7 @@ func TestStuckClients(t *testing.T) {
 		}
 	}
 	f := newFixture(5000)
-	f.session.source = meter(f.source, nil, testInterfaces)
+	f.session.source = meter(f.source, nil, eventtest.Interfaces)
 	f.limit = 5000
 	begin := time.Now()
 	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))

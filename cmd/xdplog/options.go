@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
@@ -10,18 +9,19 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
 )
 
 // options are the flags of a run.
 type options struct {
-	interfaces   []string // none: the default route's
-	file         string   // to read instead of interfaces; -: standard input
-	write        string   // pcapng file to write; -: stdout; "": none
-	snapLen      int      // bytes of each packet in it; 0: maxSnaplen
-	output       string   // one of outputs; "": the first, or none beside a file
-	count        uint64   // events; 0: no limit
+	interfaces   []string    // none: the default route's
+	file         string      // to read instead of interfaces; -: standard input
+	write        string      // pcapng file to write; -: stdout; "": none
+	snapLen      int         // bytes of each packet in it; 0: maxSnaplen
+	output       format.Kind // the zero kind: the default, or none beside a file
+	count        uint64      // events; 0: no limit
 	duration     time.Duration
 	all          bool
 	mode         loader.Mode
@@ -33,7 +33,7 @@ type options struct {
 	netns        string
 	stats        time.Duration // 0: at the end alone
 	metrics      string        // address of the Prometheus endpoint; "": none
-	style        style
+	style        format.Style
 	dump         bool // print the program, run nothing
 	quiet        bool
 
@@ -68,18 +68,17 @@ func (o *options) addFlags(cmd *cobra.Command) {
 
 func (o *options) addStyle(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.Var(value[string]{&o.style.times, oneOfWords(timeFormats[:]), "FORMAT"}, "time-format",
+	flags.Var(value[string]{&o.style.Times, oneOfWords(format.TimeFormats()), "FORMAT"}, "time-format",
 		"of text: time (default), none, epoch, delta, date, elapsed")
-	complete(cmd, "time-format", func() []string { return timeFormats[:] })
-	flags.Var(value[string]{&o.style.color, oneOfWords(colorModes[:]), "WHEN"}, "color",
+	complete(cmd, "time-format", format.TimeFormats)
+	flags.Var(value[string]{&o.style.Color, oneOfWords(format.ColorModes()), "WHEN"}, "color",
 		"of text: auto (default: on a terminal, without NO_COLOR), always, never")
-	complete(cmd, "color", func() []string { return colorModes[:] })
+	complete(cmd, "color", format.ColorModes)
 }
 
 func (o *options) addOutput(cmd *cobra.Command) {
-	cmd.Flags().VarP(value[string]{&o.output, parseOutput, "FORMAT"}, "output", "o",
-		"text (default), json, log, none (counters alone)")
-	complete(cmd, "output", func() []string { return outputs[:] })
+	cmd.Flags().VarP(value[format.Kind]{&o.output, format.Find, "FORMAT"}, "output", "o", format.Usage())
+	complete(cmd, "output", format.Names)
 }
 
 func (o *options) addMode(cmd *cobra.Command) {
@@ -93,30 +92,25 @@ func (o *options) addQuiet(flags *pflag.FlagSet) {
 }
 
 // format returns that of the output, in its style on stdout.
-func (o *options) format(interfaces []names.Interface, stdout io.Writer) (format, error) {
-	output := o.lines()
-	f, err := newFormat(output, interfaces)
-	if err != nil {
-		return nil, fmt.Errorf("output %q: %w", output, err)
-	}
-	return o.style.apply(f, stdout), nil
+func (o *options) format(interfaces []names.Interface, stdout io.Writer) format.Format {
+	return o.lines().New(format.Options{Interfaces: interfaces, Style: o.style, Output: stdout})
 }
 
 // lines is the format of the events' lines: beside a file none, where none is
 // asked for.
-func (o *options) lines() string {
+func (o *options) lines() format.Kind {
 	switch {
-	case o.output != "":
+	case o.output.Name != "":
 		return o.output
 	case o.write != "":
-		return noOutput
+		return format.None()
 	}
-	return outputs[0]
+	return format.Default()
 }
 
 // silent reports whether packets are written to a file and no lines to stdout,
 // so that it does not matter who reads those.
-func (o *options) silent() bool { return o.write != "" && o.lines() == noOutput }
+func (o *options) silent() bool { return o.write != "" && o.lines().Silent }
 
 // mayChooseTransport reports whether another transport than the default would do.
 func (o *options) mayChooseTransport() bool { return !o.transportGiven && o.write == "" }
@@ -135,10 +129,23 @@ var liveFlags = [...]string{"iface", "mode", "transport", "buffer", "time", "net
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "netns"}
 
+// checkStyle refuses what means nothing to the output.
+func (o *options) checkStyle(given *pflag.FlagSet) error {
+	output := o.lines()
+	switch {
+	case output.Styled:
+	case given.Changed("time-format"):
+		return usage("--time-format is for -o text: -o %s has a form of its own", output.Name)
+	case o.style.Color == "always":
+		return usage("--color always is for -o text: -o %s has no colors", output.Name)
+	}
+	return nil
+}
+
 // check refuses flags that contradict each other.
 func (o *options) check(given *pflag.FlagSet) error {
 	o.transportGiven = given.Changed("transport")
-	if err := o.style.check(o.lines(), given); err != nil {
+	if err := o.checkStyle(given); err != nil {
 		return err
 	}
 	if o.sample > 0 && o.sampleRandom > 0 {
@@ -150,8 +157,8 @@ func (o *options) check(given *pflag.FlagSet) error {
 	switch {
 	case o.snapLen > 0 && o.write == "":
 		return usage("--snaplen is about the packets in a file: it means nothing without -w FILE")
-	case o.write == "-" && o.output != "" && o.output != noOutput:
-		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output)
+	case o.write == "-" && !o.lines().Silent:
+		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output.Name)
 	}
 	if o.dump {
 		for _, name := range runFlags {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -34,7 +35,7 @@ type source interface {
 // that what was captured is counted as delivered.
 type pump struct {
 	source source
-	format format
+	format format.Format
 	to     io.Writer
 	limit  uint64     // events to write; 0: all
 	sorted bool       // by the source
@@ -113,7 +114,7 @@ func (p *pump) write(packets []reader.Packet) {
 	}
 	p.lines = p.lines[:0]
 	for i := range packets {
-		p.lines = p.format.appendEvent(p.lines, &packets[i].Event)
+		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event)
 	}
 	if len(p.lines) > 0 {
 		p.steps.Add(1)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -46,10 +47,7 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 		return err
 	}
 	defer replay.Close()
-	format, err := opts.format(nil, env.stdout)
-	if err != nil {
-		return err
-	}
+	lines := opts.format(nil, env.stdout)
 	ctx, cancel := opts.timeout(ctx)
 	defer cancel()
 
@@ -59,7 +57,7 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 	source := &fileSource{
 		replay:  replay,
 		fetcher: startFetcher(file, in),
-		format:  format,
+		format:  lines,
 		record:  record,
 		limit:   opts.count,
 		pin:     config.Sample.N > 1 && !config.Sample.Random,
@@ -68,7 +66,8 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 	defer source.fetcher.close()
 	s := session{
 		source:      source,
-		format:      format,
+		kind:        opts.lines(),
+		format:      lines,
 		limit:       opts.count,
 		stats:       opts.stats,
 		quiet:       opts.quiet,
@@ -107,7 +106,7 @@ func openInterruptibly(in *input, env environment) (*captureFile, error) {
 type fileSource struct {
 	replay    *reader.Replay
 	fetcher   *fetcher
-	format    format
+	format    format.Format
 	record    *recording // nil: none
 	limit     uint64     // events; 0: all
 	delivered uint64
@@ -167,7 +166,7 @@ func (s *fileSource) fetch() error {
 			return io.EOF
 		}
 		for _, i := range p.found {
-			s.format.addInterface(i)
+			s.format.AddInterface(i)
 			if s.record != nil {
 				s.record.add(recordedInterface{Interface: i})
 			}

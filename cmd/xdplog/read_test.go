@@ -14,6 +14,8 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 )
 
 // readBytes runs xdplog -r on a file of these bytes.
@@ -238,7 +240,7 @@ func BenchmarkReadFile(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer null.Close()
-	for _, output := range outputs {
+	for _, output := range format.Names() {
 		b.Run(output, func(b *testing.B) {
 			for b.Loop() {
 				var errs bytes.Buffer

@@ -111,8 +111,8 @@ func (o *options) overlap(env environment) error {
 		return nil
 	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.stdin), to):
 		return usage("-w %s is the file that is read: name another one to write", o.write)
-	case o.lines() != noOutput && os.SameFile(stat("-", env.stdout), to):
-		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output)
+	case !o.lines().Silent && os.SameFile(stat("-", env.stdout), to):
+		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output.Name)
 	}
 	return nil
 }

@@ -17,7 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -43,7 +45,7 @@ var twoInterfaces = []recordedInterface{
 
 // packetOf is a packet of so many bytes from an interface.
 func packetOf(size, index int) reader.Packet {
-	return reader.Packet{Event: reader.Event{Time: testTime, Length: size, Interface: index}, Data: make([]byte, size)}
+	return reader.Packet{Event: reader.Event{Time: eventtest.Time, Length: size, Interface: index}, Data: make([]byte, size)}
 }
 
 // options of the blocks of a type, by code.
@@ -109,7 +111,7 @@ func TestRecording(t *testing.T) {
 	}
 	for i, p := range packets {
 		data, info, err := back.ReadPacketData()
-		if err != nil || len(data) != min(len(p.Data), 100) || info.Length != p.Length || !info.Timestamp.Equal(testTime) {
+		if err != nil || len(data) != min(len(p.Data), 100) || info.Length != p.Length || !info.Timestamp.Equal(eventtest.Time) {
 			t.Errorf("packet %d: %d bytes, %+v, %v", i, len(data), info, err)
 		}
 	}
@@ -164,7 +166,7 @@ func TestRecordingFails(t *testing.T) {
 }
 
 func TestTerminalRefused(t *testing.T) {
-	near := openTerminal(t)
+	near, _ := termtest.Open(t)
 	var errs bytes.Buffer
 	status := run([]string{"-i", "lo", "-w", "-"}, environment{stdout: near, stderr: &errs})
 	want := "xdplog: -w - would write binary data to the terminal: redirect it or name a file\n"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
@@ -35,7 +36,8 @@ type attachment interface {
 type session struct {
 	source      eventSource
 	attachments []attachment
-	format      format
+	kind        format.Kind // of format
+	format      format.Format
 	limit       uint64        // events to print; 0: all
 	stats       time.Duration // between prints of the counters; 0: none
 	metrics     string        // where they are; "": nowhere
@@ -145,7 +147,7 @@ func (s *session) watch() (lost <-chan error, wait func()) {
 // lost or nobody reads the output any more, else with nil.
 func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) error {
 	var tick <-chan time.Time
-	stats := newStats(s.format, s.environment, time.Now())
+	stats := newStats(s.kind, s.format, s.environment, time.Now())
 	defer stats.clear()
 	if s.stats > 0 {
 		ticker := time.NewTicker(s.stats)
@@ -240,5 +242,5 @@ func (s *session) conclude(p *pump, drained error) error {
 
 // print prints counters on stderr. That they can't be, nobody can be told.
 func (s *session) print(c wire.Counters) {
-	s.stderr.Write(s.format.appendCounters(nil, c, time.Now()))
+	s.stderr.Write(s.format.AppendCounters(nil, c, time.Now()))
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
@@ -14,57 +13,10 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/loader"
-	"github.com/xdplog/xdplog/reader"
 )
-
-// fakeSource gives the events that are sent to it.
-type fakeSource struct {
-	events   chan reader.Event
-	finish   sync.Once
-	finished chan struct{}
-	captured uint64
-	err      error // of Read, in place of events
-}
-
-func newFakeSource(n int) *fakeSource {
-	s := &fakeSource{events: make(chan reader.Event, 10000), finished: make(chan struct{})}
-	s.capture(n)
-	return s
-}
-
-// capture has n events wait to be read.
-func (s *fakeSource) capture(n int) {
-	for range n {
-		s.events <- usual()
-		s.captured++
-	}
-}
-
-func (s *fakeSource) ReadPackets(packets []reader.Packet) (int, error) {
-	if s.err != nil {
-		return 0, s.err
-	}
-	select {
-	case packets[0].Event = <-s.events:
-	case <-s.finished:
-		select {
-		case packets[0].Event = <-s.events:
-		default:
-			return 0, io.EOF
-		}
-	}
-	n := 1
-	for ; n < len(packets) && len(s.events) > 0; n++ {
-		packets[n].Event = <-s.events
-	}
-	return n, nil
-}
-
-func (s *fakeSource) Finish() { s.finish.Do(func() { close(s.finished) }) }
-func (s *fakeSource) Counters() (wire.Counters, error) {
-	return wire.Counters{Seen: s.captured, Captured: s.captured}, nil
-}
 
 // fakeAttachment is one to eth0.
 type fakeAttachment struct {
@@ -93,27 +45,37 @@ func (a *fakeAttachment) Close() error {
 // A fixture is a session over fakes.
 type fixture struct {
 	session
-	source     *fakeSource
+	source     *eventtest.Source
 	attachment *fakeAttachment
 	signals    chan os.Signal
 	out, errs  bytes.Buffer
 }
 
 func newFixture(captured int) *fixture {
-	f := &fixture{source: newFakeSource(captured), attachment: newFakeAttachment(), signals: make(chan os.Signal, 4)}
+	f := &fixture{source: eventtest.NewSource(captured), attachment: newFakeAttachment(), signals: make(chan os.Signal, 4)}
 	f.session = session{
 		source: f.source, attachments: []attachment{f.attachment},
-		format:      newText(testInterfaces, time.UTC),
+		format:      format.Default().New(format.Options{Interfaces: eventtest.Interfaces}),
 		environment: environment{stdout: &f.out, stderr: &f.errs, signals: f.signals},
 	}
 	return f
+}
+
+// kindOf is a kind of format by its name.
+func kindOf(t *testing.T, name string) format.Kind {
+	t.Helper()
+	kind, err := format.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind
 }
 
 // lines is the number of whole lines that were printed.
 func (f *fixture) lines() int { return strings.Count(f.out.String(), "\n") }
 
 func closing(n int) string {
-	return string(closingLines{}.appendCounters(nil, wire.Counters{Captured: uint64(n)}, testTime))
+	return string(format.None().New(format.Options{}).AppendCounters(nil, wire.Counters{Captured: uint64(n)}, eventtest.Time))
 }
 
 // check expects the outcome of a run that has detached.
@@ -189,7 +151,7 @@ func TestGreeting(t *testing.T) {
 
 func TestStats(t *testing.T) {
 	f := newFixture(3)
-	f.stats, f.quiet, f.format = time.Millisecond, true, newJSON(testInterfaces)
+	f.stats, f.quiet, f.format = time.Millisecond, true, kindOf(t, "json").New(format.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if err := f.run(ctx); err != nil {
@@ -215,7 +177,7 @@ func TestProgramReplacedIsToldOnce(t *testing.T) {
 
 func TestReadFails(t *testing.T) {
 	f := newFixture(0)
-	f.source.err = errors.New("read events: no such luck")
+	f.source.Err = errors.New("read events: no such luck")
 	f.check(t, f.run(context.Background()), 0, "read events: no such luck", closing(0))
 }
 
@@ -228,7 +190,7 @@ func TestDetachFails(t *testing.T) {
 
 func TestUndeliveredEventsAreTold(t *testing.T) {
 	f := newFixture(3)
-	f.source.captured += 2
+	f.source.Captured += 2
 	f.signals <- os.Interrupt
 	f.check(t, f.run(context.Background()), 3, "2 captured events were not delivered", closing(5))
 }

@@ -66,11 +66,6 @@ func checkInterface(s string) error {
 	return nil
 }
 
-func parseOutput(s string) (string, error) {
-	_, err := newFormat(s, nil)
-	return s, err
-}
-
 func parseMode(s string) (loader.Mode, error) {
 	return parseName(s, loader.ParseMode, loader.Auto, loader.Offload)
 }

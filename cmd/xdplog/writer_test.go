@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
@@ -39,8 +40,8 @@ func (w blocked) Write(b []byte) (int, error) {
 
 func TestWriteFails(t *testing.T) {
 	f := newFixture(1000)
-	event := usual()
-	tenAndAHalf := len(f.format.appendEvent(nil, &event)) * 21 / 2
+	event := eventtest.Usual()
+	tenAndAHalf := len(f.format.AppendEvent(nil, &event)) * 21 / 2
 	f.stdout = &failAfter{tenAndAHalf, fmt.Errorf("write: %w", syscall.ENOSPC)}
 	f.check(t, f.run(context.Background()), 0, "write: no space left on device: 990 captured events not written", closing(1000))
 }
@@ -77,7 +78,7 @@ func TestEventsComePromptly(t *testing.T) {
 	go func() { done <- f.run(context.Background()) }()
 	lines := bufio.NewReader(read)
 	for range 3 {
-		f.source.capture(1)
+		f.source.Capture(1)
 		if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, " tcp ") {
 			t.Errorf("line %q, %v", line, err)
 		}

@@ -1,56 +1,40 @@
-package main
+package format
 
 import (
 	"io"
 	"os"
 	"strconv"
 
-	"github.com/spf13/pflag"
-
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
 )
 
-// A style says how -o text looks.
-type style struct {
-	color string // one of colorModes; "": the first
-	times string // one of timeFormats; "": the first
+// A Style says how text looks.
+type Style struct {
+	Color string // one of [ColorModes]; "": the first
+	Times string // one of [TimeFormats]; "": the first
 }
 
-// colorModes are the values of --color, the default first.
-var colorModes = [...]string{"auto", "always", "never"}
+// ColorModes are the values of --color, the default first.
+func ColorModes() []string { return []string{"auto", "always", "never"} }
 
-// check refuses what means nothing to an output.
-func (s style) check(output string, given *pflag.FlagSet) error {
-	if output == "text" {
-		return nil
-	}
-	if given.Changed("time-format") {
-		return usage("--time-format is for -o text: -o %s has a form of its own", output)
-	}
-	if s.color == "always" {
-		return usage("--color always is for -o text: -o %s has no colors", output)
-	}
-	return nil
-}
+// TimeFormats are the values of --time-format, the default first: tcpdump's
+// default, -t, -tt, -ttt, -tttt and -ttttt.
+func TimeFormats() []string { return []string{"time", "none", "epoch", "delta", "date", "elapsed"} }
 
-// apply returns a format in the style, if it has any, for an output.
-func (s style) apply(f format, to io.Writer) format {
-	plain, ok := f.(*text)
-	if !ok {
-		return f
-	}
-	plain.stamp = newStamp(s.times, plain.stamp.clock.location)
+// apply returns text in the style, for where it goes.
+func (s Style) apply(plain *text, to io.Writer) Format {
+	plain.stamp = newStamp(s.Times, plain.stamp.clock.location)
 	align := term.IsTerminal(to)
-	color := s.color == "always" || s.color != "never" && align && wantsColor(os.Getenv)
+	color := s.Color == "always" || s.Color != "never" && align && wantsColor(os.Getenv)
 	if !align && !color {
 		return plain
 	}
 	given := plain.interfaces
 	plain.interfaces = nil
 	for _, i := range given {
-		plain.addInterface(i) // a name must not command the terminal
+		plain.AddInterface(i) // a name must not command the terminal
 	}
 	return &terminalText{text: plain, align: align, color: color, widths: firstWidths}
 }
@@ -97,7 +81,7 @@ const (
 	cyanPaint  paint = "\x1b[36m"
 )
 
-func (f *terminalText) appendEvent(b []byte, e *reader.Event) []byte {
+func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
 	b = f.begin(b, dimPaint)
 	b = f.end(f.stamp.append(b, e.Time))
 	if name := f.interfaces.Of(e.Interface); name != "" {

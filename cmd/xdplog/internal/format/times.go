@@ -1,15 +1,11 @@
-package main
+package format
 
 import (
 	"strconv"
 	"time"
 )
 
-// timeFormats are the values of --time-format, the default first: tcpdump's
-// default, -t, -tt, -ttt, -tttt and -ttttt.
-var timeFormats = [...]string{"time", "none", "epoch", "delta", "date", "elapsed"}
-
-// A stamp appends the time of an event in one of the timeFormats. It has a
+// A stamp appends the time of an event in one of the [TimeFormats]. It has a
 // state: delta and elapsed are about the events before.
 type stamp struct {
 	clock clock

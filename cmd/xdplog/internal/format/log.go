@@ -1,4 +1,4 @@
-package main
+package format
 
 import (
 	"strconv"
@@ -20,11 +20,13 @@ type logLines struct {
 	clock clock
 }
 
+func makeLog(Options) Format { return newLog() }
+
 func newLog() *logLines {
 	return &logLines{clock: clock{layout: "[2006-01-02T15:04:05Z INFO  xdplog] ", location: time.UTC}}
 }
 
-func (f *logLines) appendEvent(b []byte, e *reader.Event) []byte {
+func (f *logLines) AppendEvent(b []byte, e *reader.Event) []byte {
 	b = f.clock.appendSecond(b, e.Time)
 	if e.IPVersion == 0 {
 		b = append(b, "ETHER TYPE: "...)

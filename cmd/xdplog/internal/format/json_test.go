@@ -1,4 +1,4 @@
-package main
+package format
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -108,10 +109,10 @@ func randomEvent(r *rand.Rand) reader.Event {
 
 func TestJSONIsWhatEncodingJSONReads(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	f := newJSON(testInterfaces)
+	f := newJSON(eventtest.Interfaces)
 	for range 20000 {
 		e := randomEvent(r)
-		b := f.appendEvent(nil, &e)
+		b := f.AppendEvent(nil, &e)
 		decoder := json.NewDecoder(bytes.NewReader(b))
 		decoder.DisallowUnknownFields()
 		var got line
@@ -131,7 +132,7 @@ func FuzzQuoted(f *testing.F) {
 	f.Add("eth0")
 	f.Add("a\"\\\x00\x1f\x7f\xff\u2028")
 	f.Fuzz(func(t *testing.T, s string) {
-		b := appendQuoted(nil, s)
+		b := AppendQuoted(nil, s)
 		var got string
 		if err := json.Unmarshal(b, &got); err != nil {
 			t.Fatalf("%q: %v", b, err)

@@ -1,4 +1,4 @@
-package main
+package format
 
 import (
 	"net/netip"
@@ -14,7 +14,7 @@ import (
 //
 //	08:57:41.123456 eth0 tcp 60.235.240.157:443 > 10.0.0.2:51324 [S.] ttl 57 len 60
 //
-// Times are local, or in another of the [timeFormats]. What is unusual about a packet stands at the end of its
+// Times are local, or in another of the [TimeFormats]. What is unusual about a packet stands at the end of its
 // line: "vlan 10,20", "frag" (a later fragment), "cut" (the frame ends before
 // what its headers announce).
 type text struct {
@@ -22,6 +22,14 @@ type text struct {
 	interfaces names.Interfaces
 	stamp      stamp
 	protocols  [256]string
+}
+
+func makeText(o Options) Format {
+	location := o.Location
+	if location == nil {
+		location = time.Local
+	}
+	return o.Style.apply(newText(o.Interfaces, location), o.Output)
 }
 
 func newText(interfaces []names.Interface, location *time.Location) *text {
@@ -36,7 +44,7 @@ func newText(interfaces []names.Interface, location *time.Location) *text {
 	return f
 }
 
-func (f *text) appendEvent(b []byte, e *reader.Event) []byte {
+func (f *text) AppendEvent(b []byte, e *reader.Event) []byte {
 	b = f.stamp.append(b, e.Time)
 	if name := f.interfaces.Of(e.Interface); name != "" {
 		b = append(b, name...)
@@ -52,9 +60,9 @@ func (f *text) appendEvent(b []byte, e *reader.Event) []byte {
 	return append(appendRemarks(b, e), '\n')
 }
 
-// addInterface implements [format]. The name is a file's, which may have put
+// AddInterface implements [Format]. The name is a file's, which may have put
 // anything there: it stays one word.
-func (f *text) addInterface(i names.Interface) {
+func (f *text) AddInterface(i names.Interface) {
 	i.Name = names.OneWord(i.Name)
 	f.interfaces = append(f.interfaces, i)
 }

@@ -1,4 +1,4 @@
-package main
+package format
 
 import (
 	"strconv"
@@ -20,14 +20,16 @@ type jsonLines struct {
 	protocols  [256]string // the two fields of a protocol
 }
 
+func makeJSON(o Options) Format { return newJSON(o.Interfaces) }
+
 func newJSON(interfaces []names.Interface) *jsonLines {
 	f := &jsonLines{clock: jsonClock()}
 	for _, i := range interfaces {
-		f.addInterface(i)
+		f.AddInterface(i)
 	}
 	for i := range f.protocols {
 		b := append([]byte(nil), `,"proto":`...)
-		b = appendQuoted(b, names.Protocol(uint8(i)))
+		b = AppendQuoted(b, names.Protocol(uint8(i)))
 		b = append(b, `,"proto_number":`...)
 		f.protocols[i] = string(strconv.AppendUint(b, uint64(i), 10))
 	}
@@ -41,7 +43,7 @@ func jsonClock() clock {
 	return clock{layout: "2006-01-02T15:04:05.", location: time.UTC}
 }
 
-func (f *jsonLines) appendEvent(b []byte, e *reader.Event) []byte {
+func (f *jsonLines) AppendEvent(b []byte, e *reader.Event) []byte {
 	b = appendStart(b, &f.clock, e.Time, "packet")
 	b = f.appendInterface(b, e.Interface)
 	b = append(b, `,"pkt_len":`...)
@@ -78,10 +80,10 @@ func appendStart(b []byte, c *clock, t time.Time, eventType string) []byte {
 	return append(b, '"')
 }
 
-// addInterface implements [format].
-func (f *jsonLines) addInterface(i names.Interface) {
+// AddInterface implements [Format].
+func (f *jsonLines) AddInterface(i names.Interface) {
 	if i.Name != "" {
-		i.Name = string(appendQuoted(nil, i.Name))
+		i.Name = string(AppendQuoted(nil, i.Name))
 	}
 	f.interfaces = append(f.interfaces, i)
 }
@@ -95,7 +97,7 @@ func (f *jsonLines) appendInterface(b []byte, index int) []byte {
 	if name[0] == '"' {
 		return append(b, name...)
 	}
-	return appendQuoted(b, name) // an index that is none of ours
+	return AppendQuoted(b, name) // an index that is none of ours
 }
 
 func appendVLAN(b []byte, e *reader.Event) []byte {
@@ -133,7 +135,7 @@ func (f *jsonLines) appendIP(b []byte, e *reader.Event) []byte {
 	return strconv.AppendUint(b, uint64(e.TTL), 10)
 }
 
-func (*jsonLines) appendCounters(b []byte, c wire.Counters, at time.Time) []byte {
+func (*jsonLines) AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
 	own := jsonClock() // the other is in use by events
 	b = appendStart(b, &own, at, "stats")
 	b = append(b, `,"stats":{"seen":`...)
@@ -149,9 +151,9 @@ func (*jsonLines) appendCounters(b []byte, c wire.Counters, at time.Time) []byte
 	return append(b, "}}\n"...)
 }
 
-// appendQuoted appends s as a JSON string (RFC 8259, 7). Bytes that are no
+// AppendQuoted appends s as a JSON string (RFC 8259, 7). Bytes that are no
 // UTF-8 become U+FFFD: an interface may be called nearly anything.
-func appendQuoted(b []byte, s string) []byte {
+func AppendQuoted(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	for _, r := range s { // U+FFFD where s is no UTF-8
@@ -166,4 +168,20 @@ func appendQuoted(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// AppendStats appends the object of AppendCounters, and one more in it:
+//
+//	"rates":{"seen":100.0,"matched":80.0,"sampled_out":0.0,"captured":79.0,"lost":1.0}
+func (f *jsonLines) AppendStats(b []byte, c, before wire.Counters, seconds float64, at time.Time) []byte {
+	b = f.AppendCounters(b, c, at)
+	b = append(b[:len(b)-len("}\n")], `,"rates":`...)
+	was := counterNames(before)
+	for i, counter := range counterNames(c) {
+		b = append(b, "{,"[min(i, 1)])
+		b = AppendQuoted(b, counter.name)
+		b = append(b, ':')
+		b = appendRate(b, counter.value, was[i].value, seconds, 1)
+	}
+	return append(b, "}}\n"...)
 }

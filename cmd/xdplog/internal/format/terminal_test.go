@@ -1,13 +1,13 @@
-package main
+package format
 
 import (
 	"bytes"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
 	"github.com/xdplog/xdplog/reader"
@@ -18,11 +18,11 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9]*m")
 // TestTerminalWords has the same words as in a pipe, for all kinds of events.
 func TestTerminalWords(t *testing.T) {
 	for _, f := range []*terminalText{{color: true, align: true}, {color: true}, {align: true}} {
-		f.text = newText(testInterfaces, time.UTC)
-		plain := newText(testInterfaces, time.UTC)
+		f.text = newText(eventtest.Interfaces, time.UTC)
+		plain := newText(eventtest.Interfaces, time.UTC)
 		for _, c := range formatCases {
-			line := escapes.ReplaceAllString(string(f.appendEvent(nil, &c.event)), "")
-			want := string(plain.appendEvent(nil, &c.event))
+			line := escapes.ReplaceAllString(string(f.AppendEvent(nil, &c.event)), "")
+			want := string(plain.AppendEvent(nil, &c.event))
 			if !f.align && line != want {
 				t.Errorf("%s: %q, want %q", c.name, line, want)
 			}
@@ -37,13 +37,13 @@ func TestTerminalWords(t *testing.T) {
 }
 
 func TestColumnsLineUp(t *testing.T) {
-	f := &terminalText{text: newText(testInterfaces, time.UTC), align: true}
-	events := []reader.Event{usual(), usual(udp), usual(ipv6), usual(protocol(1)), usual()}
+	f := &terminalText{text: newText(eventtest.Interfaces, time.UTC), align: true}
+	events := []reader.Event{eventtest.Usual(), eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.IPv6), eventtest.Usual(eventtest.Protocol(1)), eventtest.Usual()}
 	var lines []string
 	for range 2 { // the widths are known the second time
 		lines = nil
 		for i := range events {
-			lines = append(lines, string(f.appendEvent(nil, &events[i])))
+			lines = append(lines, string(f.AppendEvent(nil, &events[i])))
 		}
 	}
 	for _, word := range []string{" > ", " ttl ", " len "} {
@@ -56,56 +56,51 @@ func TestColumnsLineUp(t *testing.T) {
 }
 
 func TestColors(t *testing.T) {
-	f := &terminalText{text: newText(testInterfaces, time.UTC), color: true}
-	e := usual(func(e *reader.Event) { e.TCPFlags = 0x14 })
+	f := &terminalText{text: newText(eventtest.Interfaces, time.UTC), color: true}
+	e := eventtest.Usual(func(e *reader.Event) { e.TCPFlags = 0x14 })
 	want := "\x1b[2m08:57:41.123456 \x1b[0meth0 \x1b[36mtcp\x1b[0m \x1b[1m60.235.240.157:443\x1b[0m > 10.0.0.2:51324" +
 		"\x1b[31m [R.]\x1b[0m ttl 57 len 60\n"
-	if got := string(f.appendEvent(nil, &e)); got != want {
+	if got := string(f.AppendEvent(nil, &e)); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }
 
 func TestStyle(t *testing.T) {
 	for _, color := range []string{"", "auto", "never"} {
-		f := style{color: color}.apply(newText(nil, time.UTC), new(bytes.Buffer))
+		f := Style{Color: color}.apply(newText(nil, time.UTC), new(bytes.Buffer))
 		if _, ok := f.(*text); !ok {
 			t.Errorf("--color %s in a pipe: %T", color, f)
 		}
 	}
-	always, ok := style{color: "always"}.apply(newText(nil, time.UTC), new(bytes.Buffer)).(*terminalText)
+	always, ok := Style{Color: "always"}.apply(newText(nil, time.UTC), new(bytes.Buffer)).(*terminalText)
 	if !ok || !always.color || always.align {
 		t.Errorf("--color always in a pipe: %+v", always)
 	}
-	terminal := openTerminal(t)
-	evil := style{}.apply(newText([]names.Interface{{Index: 2, Name: "\x1b[2Jx"}}, time.UTC), terminal)
-	if e := usual(); !strings.Contains(string(evil.appendEvent(nil, &e)), "_[2Jx") {
+	terminal, _ := termtest.Open(t)
+	evil := Style{}.apply(newText([]names.Interface{{Index: 2, Name: "\x1b[2Jx"}}, time.UTC), terminal)
+	if e := eventtest.Usual(); !strings.Contains(string(evil.AppendEvent(nil, &e)), "_[2Jx") {
 		t.Error("an interface's name commands the terminal")
 	}
 	for color, want := range map[string]bool{"": true, "auto": true, "always": true, "never": false} {
 		t.Setenv("NO_COLOR", "")
 		t.Setenv("TERM", "xterm")
-		f, ok := style{color: color}.apply(newText(nil, time.UTC), terminal).(*terminalText)
+		f, ok := Style{Color: color}.apply(newText(nil, time.UTC), terminal).(*terminalText)
 		if !ok || f.color != want || !f.align {
 			t.Errorf("--color %s on a terminal: %+v", color, f)
 		}
 		t.Setenv("NO_COLOR", "1")
-		f, ok = style{color: color}.apply(newText(nil, time.UTC), terminal).(*terminalText)
+		f, ok = Style{Color: color}.apply(newText(nil, time.UTC), terminal).(*terminalText)
 		if !ok || f.color != (color == "always") || !f.align {
 			t.Errorf("--color %s on a terminal with NO_COLOR: %+v", color, f)
 		}
 	}
-	if f := (style{color: "always"}).apply(newJSON(nil), terminal); f == nil {
-		t.Error("no format")
-	} else if _, ok := f.(*jsonLines); !ok {
+	json, err := Find("json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := json.New(Options{Style: Style{Color: "always"}, Output: terminal}).(*jsonLines); !ok {
 		t.Errorf("JSON became %T", f)
 	}
-}
-
-// openTerminal opens a pseudoterminal's end that programs see.
-func openTerminal(t *testing.T) *os.File {
-	t.Helper()
-	terminal, _ := termtest.Open(t)
-	return terminal
 }
 
 func TestTimeFormats(t *testing.T) {
@@ -122,7 +117,7 @@ func TestTimeFormats(t *testing.T) {
 		s := newStamp(format, time.UTC)
 		var b []byte
 		for _, after := range times {
-			b = append(s.append(b, testTime.Add(after)), '|')
+			b = append(s.append(b, eventtest.Time.Add(after)), '|')
 		}
 		if string(b) != want {
 			t.Errorf("%q:\n%s, want\n%s", format, b, want)
@@ -134,25 +129,25 @@ func TestTimeFormats(t *testing.T) {
 }
 
 func TestTerminalDoesNotAllocate(t *testing.T) {
-	for _, times := range timeFormats {
-		f := &terminalText{text: newText(testInterfaces, time.UTC), color: true, align: true}
+	for _, times := range TimeFormats() {
+		f := &terminalText{text: newText(eventtest.Interfaces, time.UTC), color: true, align: true}
 		f.stamp = newStamp(times, time.UTC)
-		e := usual()
+		e := eventtest.Usual()
 		line := make([]byte, 0, 1024)
-		line = f.appendEvent(line, &e)
-		if n := testing.AllocsPerRun(100, func() { line = f.appendEvent(line[:0], &e) }); n != 0 {
+		line = f.AppendEvent(line, &e)
+		if n := testing.AllocsPerRun(100, func() { line = f.AppendEvent(line[:0], &e) }); n != 0 {
 			t.Errorf("%s: %v allocations", times, n)
 		}
 	}
 }
 
 func BenchmarkTerminal(b *testing.B) {
-	f := &terminalText{text: newText(testInterfaces, time.UTC), color: true, align: true}
-	e := usual()
-	line := f.appendEvent(nil, &e)
+	f := &terminalText{text: newText(eventtest.Interfaces, time.UTC), color: true, align: true}
+	e := eventtest.Usual()
+	line := f.AppendEvent(nil, &e)
 	for b.Loop() {
 		e.Time = e.Time.Add(1000)
-		line = f.appendEvent(line[:0], &e)
+		line = f.AppendEvent(line[:0], &e)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

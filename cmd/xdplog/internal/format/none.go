@@ -1,0 +1,21 @@
+package format
+
+import (
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// none writes no events: the counters alone.
+type none struct {
+	closingLines
+	nameless
+}
+
+func makeNone(Options) Format { return none{} }
+
+func (none) AppendEvent(b []byte, _ *reader.Event) []byte { return b }
+
+// nameless are formats that name no interface.
+type nameless struct{}
+
+func (nameless) AddInterface(names.Interface) {}
