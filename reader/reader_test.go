@@ -52,7 +52,7 @@ func load(t testing.TB, cfg asm.Config) *ebpf.Collection {
 		t.Fatal(err)
 	}
 	t.Cleanup(coll.Close)
-	release, err := loader.Hold(coll.Programs[asm.ProgramName])
+	release, err := hold(coll.Programs[asm.ProgramName])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,9 +39,6 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 		return err
 	}
 	defer collection.Close()
-	if release, err := loader.Hold(collection.Programs[asm.ProgramName]); err == nil {
-		defer release() // and else it is slow under old kernels, but as good
-	}
 	replay, err := reader.NewReplay(collection, config.Match)
 	if err != nil {
 		return err

@@ -1,23 +1,24 @@
-package loader
+package reader
 
 import (
 	"fmt"
-	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
-// Hold makes sure that BPF_PROG_TEST_RUN of an XDP program takes no longer than
+// hold makes sure that BPF_PROG_TEST_RUN of an XDP program takes no longer than
 // the program does. Old kernels, Linux 5.10 among them, rewrite code and wait
 // for all CPUs when an XDP program comes into use and when it goes out of use:
-// twice for each packet, some 2 ms, unless it is in use anyway. There, Hold puts
+// twice for each packet, some 2 ms, unless it is in use anyway. There, hold puts
 // it on the loopback of a network namespace of its own until release; for that
 // it needs CAP_NET_ADMIN and CAP_SYS_ADMIN. An error means that runs are slow.
-func Hold(prog *ebpf.Program) (release func(), err error) {
+func hold(prog *ebpf.Program) (release func(), err error) {
 	slow, err := runsSlowly()
 	if err != nil {
 		return nil, fmt.Errorf("try a test run: %w", err)
@@ -25,11 +26,7 @@ func Hold(prog *ebpf.Program) (release func(), err error) {
 	if !slow {
 		return func() {}, nil
 	}
-	ns, err := hold(prog)
-	if err != nil {
-		return nil, fmt.Errorf("hold the program: %w", err)
-	}
-	return ns.close, nil
+	return putAside(prog)
 }
 
 // runsSlowly tries how long a program takes that does nothing.
@@ -37,7 +34,7 @@ func runsSlowly() (bool, error) {
 	const slow = 500 * time.Microsecond // a thousand times what it should be
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.XDP, License: "MIT",
-		Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, 2), bpf.Return()}, // XDP_PASS
+		Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, xdpPass), bpf.Return()},
 	})
 	if err != nil {
 		return false, err
@@ -55,31 +52,28 @@ func runsSlowly() (bool, error) {
 	return true, nil
 }
 
-// hold returns the namespace in which the program is in use until it is closed.
-func hold(prog *ebpf.Program) (*namespace, error) {
+// putAside puts a program on the loopback of a new network namespace, which
+// lasts as long as the thread that made it, until release.
+func putAside(prog *ebpf.Program) (release func(), err error) {
 	const loopback = 1 // its index in every new namespace
-	ns := new(namespace)
-	done := make(chan error)
+	attached, leave, left := make(chan error), make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(left)
 		runtime.LockOSThread() // never unlocked: the thread ends in that namespace
-		done <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("make a network namespace: %w", err)
-			}
-			c, err := dial()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			if err := c.setXDP(loopback, prog.FD(), Generic, noProgram); err != nil {
-				return explainAttach(err)
-			}
-			ns.file, err = os.Open("/proc/thread-self/ns/net")
-			return err
-		}()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			attached <- fmt.Errorf("make a network namespace: %w", err)
+			return
+		}
+		on, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: loopback, Flags: link.XDPGenericMode})
+		attached <- err
+		if err != nil {
+			return
+		}
+		<-leave
+		on.Close()
 	}()
-	if err := <-done; err != nil {
-		return nil, err
+	if err := <-attached; err != nil {
+		return nil, fmt.Errorf("put the program aside: %w", err)
 	}
-	return ns, nil
+	return sync.OnceFunc(func() { close(leave); <-left }), nil
 }
