@@ -15,7 +15,7 @@ import (
 
 // Options say where to attach.
 type Options struct {
-	Interface string // name or alternative name; required
+	Interface string // name or alternative name; required: see [DefaultInterface]
 	Mode      Mode   // default Auto: native, else generic
 
 	// Namespace is the network namespace of the interface: a name under
@@ -25,14 +25,15 @@ type Options struct {
 	Namespace string
 }
 
-// Attachment is a program on an interface, and the claim to it.
+// Attachment is a program on an interface, and the claim to it. [Attach] makes
+// it; the zero value is attached to nothing, which Close says.
 type Attachment struct {
 	site     *site
 	prog     *ebpf.Program // our own descriptor: the caller may close his
 	passer   *passer       // takes its place before it is taken off: see retire; nil: none
 	id       uint32
 	mode     Mode
-	fallback error
+	refused  *RefusedError // nil: the first mode was taken
 	tookOver int
 
 	watch   *watch
@@ -43,13 +44,22 @@ type Attachment struct {
 
 // Attach attaches the program named [asm.ProgramName] of coll to an interface.
 // Where a killed xdplog left its program, that is replaced, in one step if it
-// is in the wanted mode; beside a living xdplog, or any other program, Attach
-// returns an error that names it. It needs CAP_NET_ADMIN, and CAP_SYS_ADMIN
-// for a namespace other than the caller's and to take over.
+// is in the wanted mode. It needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a
+// namespace other than the caller's and to take over.
+//
+// A living xdplog on the interface is a [WatchedError], any other program an
+// [OccupiedError], and a driver that refuses a [RefusedError]; [ErrNoInterface]
+// and [ErrNotEthernet] are for errors.Is.
 func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
+	if coll == nil {
+		return nil, errors.New("attach: there is no collection")
+	}
 	prog := coll.Programs[asm.ProgramName]
 	if prog == nil {
 		return nil, fmt.Errorf("attach: the collection has no program %s", asm.ProgramName)
+	}
+	if prog.Type() != ebpf.XDP {
+		return nil, fmt.Errorf("attach: program %s is for %s, not for XDP", asm.ProgramName, prog.Type())
 	}
 	if coll.Maps[wire.ReplayMap] != nil {
 		return nil, errors.New("attach: the program is made for recorded packets (Config.Replay)")
@@ -80,7 +90,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 		return nil, err
 	}
 	if !a.site.link.ethernet() {
-		return nil, fmt.Errorf("attach to %s: its packets are no Ethernet frames (link type %d), and xdplog reads no others", a.site.link.name, a.site.link.kind)
+		return nil, fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", a.site.link.name, ErrNotEthernet, a.site.link.kind)
 	}
 	// Before the program is on, so that nothing that happens to it is missed.
 	if a.watch, err = newWatch(a.site.ns); err != nil {
@@ -117,13 +127,12 @@ func (a *Attachment) put(wanted Mode) error {
 		if stop := a.final(err, mode, old); stop != nil {
 			return stop
 		}
-		refused := fmt.Errorf("%s XDP refused by driver: %w", mode, oneLine(err))
-		if a.fallback != nil {
-			refused = fmt.Errorf("%w; %s XDP too: %w", a.fallback, mode, oneLine(err))
+		if a.refused == nil {
+			a.refused = new(RefusedError)
 		}
-		a.fallback = refused
+		a.refused.Refusals = append(a.refused.Refusals, Refusal{mode, oneLine(err)})
 	}
-	return fmt.Errorf("attach to %s: %w", a.site.link.name, a.fallback)
+	return fmt.Errorf("attach to %s: %w", a.site.link.name, a.refused)
 }
 
 // set attaches in a mode, in place of the old program if there is one: in one
@@ -167,35 +176,61 @@ func (a *Attachment) final(err error, mode Mode, old *attached) error {
 }
 
 // Interface is the name the interface had when the program was attached.
-func (a *Attachment) Interface() string { return a.site.link.name }
+func (a *Attachment) Interface() string { return a.at().name }
 
 // Index is the interface's index, in its network namespace.
-func (a *Attachment) Index() int { return a.site.link.index }
+func (a *Attachment) Index() int { return a.at().index }
+
+// at is the interface, or none of the zero value.
+func (a *Attachment) at() link {
+	if a.site == nil {
+		return link{}
+	}
+	return a.site.link
+}
 
 // Mode is the one that the interface took; never Auto.
 func (a *Attachment) Mode() Mode { return a.mode }
 
-// Fallback is why the driver refused native mode, with the kernel's words,
-// where Auto became generic; else nil.
-func (a *Attachment) Fallback() error { return a.fallback }
+// Fallback is why the driver refused native mode, a [RefusedError] with the
+// kernel's words, where Auto became generic; else nil.
+func (a *Attachment) Fallback() error {
+	if a.refused == nil {
+		return nil
+	}
+	return a.refused
+}
 
 // TookOver is the id of the program of a killed xdplog that was replaced, or 0.
 func (a *Attachment) TookOver() int { return a.tookOver }
 
 // Lost receives one error when the interface or its network namespace has
-// disappeared, or when the program was taken off or replaced from outside
-// (on an interface that is down: once it is up, for the kernel says nothing
-// before). It is closed by Close.
+// disappeared ([ErrGone]), or when the program was taken off ([ErrTakenOff]) or
+// replaced ([ErrReplaced]) from outside (on an interface that is down: once it
+// is up, for the kernel says nothing before). It is closed by Close.
 //
 // A namespace that was given as a process doesn't disappear when the process
 // ends: the attachment keeps it alive.
-func (a *Attachment) Lost() <-chan error { return a.lost }
+func (a *Attachment) Lost() <-chan error {
+	if a.lost == nil { // the zero value has nothing to lose
+		none := make(chan error)
+		close(none)
+		return none
+	}
+	return a.lost
+}
 
 // Close takes off our own program and no other, and makes sure that it is off.
-// It returns nil if the interface is gone, and an error that wraps
-// [ErrReplaced] if another program is in the place of ours. It may be called
-// more than once and from any goroutine.
-func (a *Attachment) Close() error { return a.close() }
+// It needs CAP_NET_ADMIN. It returns nil if the interface is gone, and an error
+// that wraps [ErrReplaced] if another program is in the place of ours, or
+// [ErrOutOfReach]. It may be called more than once, which returns the same, and
+// from any goroutine.
+func (a *Attachment) Close() error {
+	if a.close == nil {
+		return errors.New("close attachment: it is attached to nothing")
+	}
+	return a.close()
+}
 
 func (a *Attachment) release() {
 	if a.watch != nil {

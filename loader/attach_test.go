@@ -87,7 +87,7 @@ func TestStrangerIsLeftInPlace(t *testing.T) {
 				lab.force(t, prog, there)
 
 				_, err := Attach(load(t, asm.Config{}), lab.options(wanted))
-				says(t, err, fmt.Sprintf("v0 has another XDP program, id %d (stranger), %s: ", id, there))
+				says(t, err, fmt.Sprintf("v0 has another XDP program, id %d (stranger), %s", id, there))
 				_, err = Detach("v0", lab.name)
 				says(t, err, fmt.Sprintf("id %d (stranger), %s", id, there))
 				lab.hold(t, id, there)
@@ -284,14 +284,14 @@ func TestStrangerInTheMeantime(t *testing.T) {
 	for _, mode := range []Mode{Native, Generic} {
 		lab.force(t, prog, Native)
 		var none *attached
-		says(t, a.final(a.set(mode, &none), mode, none), fmt.Sprintf("v0 has another XDP program, id %d (stranger), native: ", id))
+		says(t, a.final(a.set(mode, &none), mode, none), fmt.Sprintf("v0 has another XDP program, id %d (stranger), native", id))
 		lab.hold(t, id, Native)
 	}
 
 	before := &attached{id: 1, mode: Native, prog: load(t, asm.Config{}).Programs[asm.ProgramName]}
 	for _, mode := range []Mode{Native, Generic} {
 		old := before
-		says(t, a.final(a.set(mode, &old), mode, old), fmt.Sprintf("v0 has another XDP program, id %d (stranger), native: ", id))
+		says(t, a.final(a.set(mode, &old), mode, old), fmt.Sprintf("v0 has another XDP program, id %d (stranger), native", id))
 		lab.hold(t, id, Native)
 	}
 }

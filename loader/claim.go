@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +25,7 @@ func claimName(index int) *net.UnixAddr {
 }
 
 // claimLink claims an interface in the calling thread's network namespace.
-// Where another process has it, the error is an [errOwned].
+// Where another process has it, the error is a [WatchedError].
 func claimLink(index int) (*claim, error) {
 	name := claimName(index)
 	for range 20 {
@@ -49,7 +48,7 @@ func claimLink(index int) (*claim, error) {
 		// The owner is going, or coming and not listening yet.
 		time.Sleep(10 * time.Millisecond)
 	}
-	return nil, &errOwned{silent: true}
+	return nil, &WatchedError{silent: true}
 }
 
 // answer takes connections and drops them: the kernel has told the peer what
@@ -74,30 +73,9 @@ func (c *claim) release() {
 	<-c.done
 }
 
-// errOwned is the error where a living process has the interface.
-type errOwned struct {
-	pid, uid int
-	silent   bool // it could not be asked who it is
-}
-
-func (e *errOwned) Error() string {
-	switch {
-	case e.pid == os.Getpid() && !e.silent:
-		return "already watched by this process, perhaps by another of its names: attach once"
-	case e.silent:
-		return "already watched by xdplog, a process that doesn't answer: stop it first"
-	case e.pid == 0:
-		return "already watched by xdplog, a process that can't be seen from here (in another container?): stop it first"
-	case e.uid != 0 && e.uid != os.Geteuid():
-		return fmt.Sprintf("already watched by xdplog, process %d of user %d: stop it first", e.pid, e.uid)
-	default:
-		return fmt.Sprintf("already watched by xdplog, process %d: stop it first", e.pid)
-	}
-}
-
 // ownerOf asks who listens. It does not wait: the socket is non-blocking, so
 // a full queue is an error.
-func ownerOf(name *net.UnixAddr) (*errOwned, error) {
+func ownerOf(name *net.UnixAddr) (*WatchedError, error) {
 	peer, err := net.DialUnix("unix", nil, name)
 	if err != nil {
 		return nil, err
@@ -116,5 +94,5 @@ func ownerOf(name *net.UnixAddr) (*errOwned, error) {
 	if err := errors.Join(err, sockErr); err != nil {
 		return nil, err
 	}
-	return &errOwned{pid: int(owner.Pid), uid: int(owner.Uid)}, nil
+	return &WatchedError{PID: int(owner.Pid), UID: int(owner.Uid)}, nil
 }

@@ -26,6 +26,9 @@ func CPUs(transport asm.Transport) (int, error) {
 			return n, nil
 		}
 	}
+	if transport > asm.Mmap {
+		return 0, fmt.Errorf("count the CPUs: no such transport: %s", transport)
+	}
 	possible, err := ebpf.PossibleCPU()
 	if err != nil {
 		return 0, fmt.Errorf("count the CPUs: %w", explainFile(err))

@@ -14,8 +14,9 @@ type Removed struct {
 }
 
 // Detach takes off what a killed xdplog left on an interface, in a namespace as
-// in [Options]. It is an error if there is nothing, or another's program, or if
-// the xdplog is alive. It needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
+// in [Options]. Where there is nothing its error wraps [ErrNoProgram], where there
+// is another's program it is an [OccupiedError], and where the xdplog is alive
+// a [WatchedError]. It needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
 func Detach(iface, namespace string) (Removed, error) {
 	s, err := occupy(iface, namespace)
 	if err != nil {
@@ -35,7 +36,7 @@ func Detach(iface, namespace string) (Removed, error) {
 		}
 	}
 	if found == nil {
-		return Removed{}, fmt.Errorf("%s has no XDP program: there is nothing to take off", s.link.name)
+		return Removed{}, fmt.Errorf("%s has %w: there is nothing to take off", s.link.name, ErrNoProgram)
 	}
 	if err := s.abandoned(found); err != nil {
 		return Removed{}, err

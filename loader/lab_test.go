@@ -2,10 +2,12 @@ package loader
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -298,6 +300,31 @@ func says(t testing.TB, err error, words ...string) {
 		return
 	}
 	saysText(t, err.Error(), words...)
+}
+
+// is reports an error that does not wrap another.
+func is(t testing.TB, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("%v does not wrap %q", err, target)
+	}
+}
+
+// sources are the texts of the package's files, by name.
+func sources(t testing.TB) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	texts := make(map[string]string)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		must(t, err)
+		texts[file] = string(text)
+	}
+	return texts
 }
 
 func saysText(t testing.TB, text string, words ...string) {

@@ -66,6 +66,9 @@ func refusesFrags(err error) bool {
 // with the kernel's words; errors.As finds the whole *[ebpf.VerifierError] in
 // it where the verifier refused the program.
 func LoadSpec(spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
+	if spec == nil {
+		return nil, errors.New("load the program: there is no spec")
+	}
 	// Since Linux 5.11 the limit doesn't matter, so a failure to raise it
 	// isn't one until the load fails.
 	memlock := rlimit.RemoveMemlock()

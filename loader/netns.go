@@ -96,6 +96,9 @@ func (n *namespace) do(f func() error) error {
 // whichever thread uses them; goroutines that it starts do not.
 // It takes CAP_SYS_ADMIN, except for the caller's own namespace, "".
 func Within(namespace string, f func() error) error {
+	if f == nil {
+		return errors.New("enter a network namespace: there is nothing to do in it")
+	}
 	ns, err := openNamespace(namespace)
 	if err != nil {
 		return err
@@ -167,7 +170,7 @@ func (n *namespace) watch() (*os.File, error) {
 	}
 	if n.deleted() { // before the watch began
 		file.Close()
-		return nil, fmt.Errorf("%s was deleted", n.title)
+		return nil, explain(ErrGone, "%s was deleted", n.title)
 	}
 	return file, nil
 }

@@ -120,7 +120,7 @@ func TestNoSuchInterface(t *testing.T) {
 func TestDefaultInterface(t *testing.T) {
 	lab := newLab(t)
 	_, err := DefaultInterface(lab.name)
-	says(t, err, "no default route: name an interface with -i (have: lo, ", "v0", "v1")
+	says(t, err, "no default route (have: lo, ", "v0", "v1")
 
 	v0, v1 := lab.link(t, "v0"), lab.link(t, "v1")
 	route := func(via netlink.Link, address, gateway string, metric int) {

@@ -1,15 +1,12 @@
 package loader
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
 )
@@ -47,15 +44,9 @@ func (p *attached) close() {
 
 func (p *attached) ours() bool { return p.name == asm.ProgramName && p.prog != nil }
 
-func (p *attached) String() string {
-	switch {
-	case p.prog == nil && len(missing(unix.CAP_SYS_ADMIN)) > 0:
-		return fmt.Sprintf("id %d (its name can't be read without CAP_SYS_ADMIN), %s", p.id, p.mode)
-	case p.name == "":
-		return fmt.Sprintf("id %d (without a name), %s", p.id, p.mode)
-	default:
-		return fmt.Sprintf("id %d (%s), %s", p.id, p.name, p.mode)
-	}
+// program is what is told of it.
+func (p *attached) program() Program {
+	return Program{ID: int(p.id), Mode: p.mode, Name: p.name, Ours: p.ours()}
 }
 
 // holder is the pid of another process that has a program open, or 0. It sees
@@ -88,7 +79,3 @@ func describes(fdinfo string, id uint32) bool {
 	}
 	return false
 }
-
-// ErrReplaced is what [Attachment.Close] returns, wrapped, where another
-// program has taken the place of ours. That one is left alone.
-var ErrReplaced = errors.New("replaced from outside")

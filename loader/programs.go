@@ -1,6 +1,10 @@
 package loader
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // A Program is an XDP program on an interface.
 type Program struct {
@@ -9,9 +13,20 @@ type Program struct {
 	Name string // "" where it may not be read: that takes CAP_SYS_ADMIN
 	Ours bool   // an xdplog's
 
-	// Owner says which living xdplog has the interface. It is nil where there
+	// Owner is the living xdplog that has the interface. It is nil where there
 	// is none: a start takes over what is Ours, then.
-	Owner error
+	Owner *WatchedError
+}
+
+func (p Program) String() string {
+	name := p.Name
+	switch {
+	case name == "" && len(missing(unix.CAP_SYS_ADMIN)) > 0:
+		name = "its name can't be read without CAP_SYS_ADMIN"
+	case name == "":
+		name = "without a name"
+	}
+	return fmt.Sprintf("id %d (%s), %s", p.ID, name, p.Mode)
 }
 
 // Programs returns what is attached to an interface, in a namespace as in
@@ -34,12 +49,12 @@ func Programs(iface, namespace string) ([]Program, error) {
 				continue
 			}
 			there := inspect(id, Mode(mode))
-			p := Program{ID: int(id), Mode: Mode(mode), Name: there.name, Ours: there.ours()}
+			p := there.program()
 			there.close()
 			if owner, err := ownerOf(claimName(l.index)); err == nil {
 				p.Owner = owner
 			} else if pid := holder(id); p.Ours && pid != 0 {
-				p.Owner = &errOwned{pid: pid}
+				p.Owner = &WatchedError{PID: pid}
 			}
 			programs = append(programs, p)
 		}

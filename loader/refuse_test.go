@@ -17,9 +17,8 @@ func TestNoEthernet(t *testing.T) {
 		t.Skipf("this kernel lacks tun devices: %v", err)
 	}
 	_, err := Attach(load(t, asm.Config{}), Options{Interface: "v0tun", Namespace: lab.name})
-	if err == nil || !strings.Contains(err.Error(), "no Ethernet frames") {
-		t.Errorf("Attach = %v, want it to be refused", err)
-	}
+	says(t, err, "no Ethernet frames")
+	is(t, err, ErrNotEthernet)
 }
 
 // TestReplayRefused refuses a program that is for recorded packets.

@@ -9,7 +9,8 @@ import (
 )
 
 // DefaultInterface returns the name of the interface of the default route,
-// IPv4's or else IPv6's, in a namespace as in [Options].
+// IPv4's or else IPv6's, in a namespace as in [Options]. Without one, the error
+// wraps [ErrNoDefaultRoute].
 func DefaultInterface(namespace string) (string, error) {
 	var name string
 	err := Within(namespace, func() (err error) {
@@ -44,7 +45,7 @@ func defaultInterface() (string, error) {
 			return l.name, nil
 		}
 	}
-	return "", fmt.Errorf("no default route: name an interface with -i (%s)", have(c.names()))
+	return "", fmt.Errorf("%w (%s)", ErrNoDefaultRoute, have(c.names()))
 }
 
 // defaultIndex is the interface of the default route with the lowest metric,

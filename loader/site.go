@@ -37,7 +37,7 @@ func occupy(iface, namespace string) (_ *site, err error) {
 		s.claim, err = claimLink(s.link.index)
 		return err
 	})
-	if owned := (*errOwned)(nil); errors.As(err, &owned) {
+	if errors.As(err, new(*WatchedError)) {
 		return nil, fmt.Errorf("%s is %w", s.link.name, err)
 	}
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *conn) find(name string) (link, error) {
 	}
 	// A kernel without alternative names calls a long one an invalid argument.
 	if errors.Is(err, unix.ENODEV) || len(name) >= unix.IFNAMSIZ {
-		return link{}, explain(err, "no interface %s (%s)", quoted(name), have(c.names()))
+		return link{}, explain(errors.Join(ErrNoInterface, err), "no interface %s (%s)", quoted(name), have(c.names()))
 	}
 	return link{}, fmt.Errorf("look for interface %s: %w", quoted(name), oneLine(err))
 }
@@ -97,24 +97,20 @@ func (s *site) abandoned(there *attached) error {
 		return s.occupied(there)
 	}
 	if pid := holder(there.id); pid != 0 {
-		return fmt.Errorf("%s is %w", s.link.name, &errOwned{pid: pid})
+		return fmt.Errorf("%s is %w", s.link.name, &WatchedError{PID: pid})
 	}
 	return nil
 }
 
 // occupied is the error where a program that is not xdplog's is attached.
 func (s *site) occupied(there *attached) error {
-	todo := "xdplog replaces none but its own, so take it off first"
-	if there.prog == nil {
-		todo += ", or if a killed xdplog left it, run xdplog detach as root"
-	}
-	return fmt.Errorf("%s has another XDP program, %s: %s", s.link.name, there, todo)
+	return &OccupiedError{s.link.name, there.program()}
 }
 
 // explain says in one line why netlink refused something about the interface.
 func (s *site) explain(err error) error {
 	if errors.Is(err, unix.ENODEV) {
-		return explain(err, "interface %s is gone", s.link.name)
+		return explain(errors.Join(ErrGone, err), "interface %s is gone", s.link.name)
 	}
 	return explainAttach(err)
 }

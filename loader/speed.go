@@ -10,6 +10,9 @@ import (
 // Speed asks the driver how fast the interface's link is, in bits per second.
 // It is 0 where the driver does not know, as of a link that is down.
 func (a *Attachment) Speed() uint64 {
+	if a.site == nil {
+		return 0
+	}
 	var speed uint64
 	a.site.ns.do(func() error {
 		speed = linkSpeed(a.site.link.name)

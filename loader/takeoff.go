@@ -56,8 +56,8 @@ func (s *site) takeOff(id uint32, mode Mode, prog *ebpf.Program, passer *passer)
 		}
 		if other := now.programs[mode]; err != nil && other != 0 {
 			there := inspect(other, mode)
-			defer there.close()
-			return fmt.Errorf("%s: the program was %w by %s, which is left alone", s.link.name, ErrReplaced, &there)
+			there.close()
+			return fmt.Errorf("%s: the program was %w by %s, which is left alone", s.link.name, ErrReplaced, there.program())
 		}
 		return nil
 	}
@@ -83,8 +83,7 @@ func (a *Attachment) follow() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("interface %s was moved to another network namespace, and program %d with it: take it off there with xdplog detach --netns",
-		a.site.link.name, a.id)
+	return explain(ErrOutOfReach, "interface %s was moved to another network namespace, and program %d with it", a.site.link.name, a.id)
 }
 
 func containsFile(files []os.FileInfo, file os.FileInfo) bool {

@@ -74,7 +74,7 @@ func (w *watch) watchNames(a *Attachment) {
 			return // closed
 		}
 		if a.site.ns.deleted() {
-			a.report(fmt.Errorf("%s was deleted", a.site.ns.title))
+			a.report(explain(ErrGone, "%s was deleted", a.site.ns.title))
 		}
 	}
 }
@@ -149,7 +149,7 @@ func (w *watch) check(a *Attachment, what news) {
 		if what == moved {
 			how = "moved to another network namespace"
 		}
-		a.report(fmt.Errorf("interface %s is gone (%s)", a.Interface(), how))
+		a.report(fmt.Errorf("interface %s is %w (%s)", a.Interface(), ErrGone, how))
 	}
 }
 
@@ -163,12 +163,12 @@ func (a *Attachment) checkProgram(now *link) {
 	for mode, id := range now.programs {
 		if mode := Mode(mode); id != 0 && mode.excludes(a.mode) {
 			there := inspect(id, mode)
-			defer there.close()
-			a.report(fmt.Errorf("the program on %s was %w by %s", a.Interface(), ErrReplaced, &there))
+			there.close()
+			a.report(fmt.Errorf("the program on %s was %w by %s", a.Interface(), ErrReplaced, there.program()))
 			return
 		}
 	}
-	a.report(fmt.Errorf("the program on %s was taken off from outside", a.Interface()))
+	a.report(fmt.Errorf("the program on %s was %w", a.Interface(), ErrTakenOff))
 }
 
 // report tells whoever reads Lost, once.

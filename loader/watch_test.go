@@ -19,9 +19,8 @@ func TestReplacedFromOutside(t *testing.T) {
 	says(t, lost, fmt.Sprintf("the program on v0 was replaced from outside by id %d (stranger), native", id))
 	err := a.Close()
 	says(t, err, "left alone")
-	if !errors.Is(err, ErrReplaced) || !errors.Is(lost, ErrReplaced) {
-		t.Errorf("%v and %v are not ErrReplaced", lost, err)
-	}
+	is(t, err, ErrReplaced)
+	is(t, lost, ErrReplaced)
 	lab.hold(t, id, Native)
 }
 
@@ -29,7 +28,9 @@ func TestTakenOffFromOutside(t *testing.T) {
 	lab := newLab(t)
 	a := lab.attach(t, Generic)
 	lab.force(t, nil, Generic)
-	says(t, lost(t, a), "the program on v0 was taken off from outside")
+	err := lost(t, a)
+	says(t, err, "the program on v0 was taken off from outside")
+	is(t, err, ErrTakenOff)
 	must(t, a.Close())
 }
 
@@ -49,7 +50,9 @@ func TestInterfaceDeleted(t *testing.T) {
 	lab := newLab(t)
 	a := lab.attach(t, Auto)
 	must(t, lab.handle.LinkDel(lab.link(t, "v1")))
-	says(t, lost(t, a), "interface v0 is gone (deleted)")
+	err := lost(t, a)
+	says(t, err, "interface v0 is gone (deleted)")
+	is(t, err, ErrGone)
 	must(t, a.Close())
 }
 

@@ -98,7 +98,11 @@ func check(interfaces []string, namespace, output string, to io.Writer) error {
 	if len(interfaces) == 0 {
 		name, err := loader.DefaultInterface(namespace)
 		if err != nil {
-			facts = append(facts, fact{name: "interface", verdict: no, required: true, found: err.Error()})
+			f := fact{name: "interface", verdict: no, required: true, found: err.Error()}
+			if errors.Is(err, loader.ErrNoDefaultRoute) {
+				f.todo = "name an interface with -i"
+			}
+			facts = append(facts, f)
 		} else {
 			interfaces = []string{name}
 		}

@@ -54,7 +54,7 @@ func run(args []string, env environment) int {
 	env.stderr = term.NewPatientWriter(env.stderr)
 	command := newCommand(env)
 	command.SetArgs(filterNumbers(command, args))
-	err := command.Execute()
+	err := advise(command.Execute())
 	if err == nil {
 		return exitOK
 	}
