@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
@@ -29,7 +30,11 @@ func capture(ctx context.Context, opts options, config asm.Config, env environme
 	}
 	c.session.renounce()
 	c.session.greet()
-	return oneOf(c.session.run(ctx), c.session.record.Close())
+	err = c.session.run(ctx)
+	if c.session.record != nil {
+		err = oneOf(err, c.session.record.Close())
+	}
+	return err
 }
 
 // A capturing is what a run has in the kernel, and the session over it.
@@ -84,7 +89,7 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 
 	var attachments []attachment
 	var interfaces []names.Interface
-	var recorded []recordedInterface
+	var recorded []capfile.Interface
 	for _, name := range opts.interfaces {
 		a, err := loader.Attach(collection, loader.Options{
 			Interface: name, Mode: opts.mode, Namespace: opts.netns,
@@ -96,10 +101,12 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 		attachments = append(attachments, a)
 		attached := names.Interface{Index: a.Index(), Name: a.Interface()}
 		interfaces = append(interfaces, attached)
-		recorded = append(recorded, recordedInterface{attached, a.Speed()})
+		recorded = append(recorded, capfile.Interface{Interface: attached, Speed: a.Speed()})
 	}
-	if err := record.begin(recorded); err != nil {
-		return nil, err
+	if record != nil {
+		if err := record.Begin(recorded); err != nil {
+			return nil, err
+		}
 	}
 	c.session = session{
 		source:      events,

@@ -60,16 +60,19 @@ func newCommand(env environment) *cobra.Command {
 				return err
 			}
 			config, err := opts.config(words)
-			switch {
-			case err != nil:
+			if err != nil {
 				return suggest(cmd, words, err)
-			case opts.dump:
-				return dump(config, env.stdout)
-			case opts.file != "":
-				return readFile(context.Background(), opts, config, env)
-			default:
-				return capture(context.Background(), opts, config, env)
 			}
+			if opts.dump {
+				return dump(config, env.stdout)
+			}
+			if err := opts.checkFiles(env); err != nil {
+				return err
+			}
+			if opts.file != "" {
+				return readFile(context.Background(), opts, config, env)
+			}
+			return capture(context.Background(), opts, config, env)
 		},
 		SilenceErrors:     true, // run says it
 		SilenceUsage:      true,

@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -19,7 +24,7 @@ type options struct {
 	interfaces   []string    // none: the default route's
 	file         string      // to read instead of interfaces; -: standard input
 	write        string      // pcapng file to write; -: stdout; "": none
-	snapLen      int         // bytes of each packet in it; 0: maxSnaplen
+	snapLen      int         // bytes of each packet in it; 0: capfile.MaxSnapLen
 	output       format.Kind // the zero kind: the default, or none beside a file
 	count        uint64      // events; 0: no limit
 	duration     time.Duration
@@ -152,7 +157,7 @@ func (o *options) check(given *pflag.FlagSet) error {
 		return usage("--sample and --sample-random exclude each other")
 	}
 	if o.write != "" && o.snapLen == 0 {
-		o.snapLen = maxSnaplen
+		o.snapLen = capfile.MaxSnapLen
 	}
 	switch {
 	case o.snapLen > 0 && o.write == "":
@@ -176,4 +181,51 @@ func (o *options) check(given *pflag.FlagSet) error {
 		}
 	}
 	return nil
+}
+
+// checkFiles refuses to write packets to a terminal, or over the file that is read,
+// and lines and packets to the same place, by whatever names.
+func (o *options) checkFiles(env environment) error {
+	if o.write == "" {
+		return nil
+	}
+	if file, ok := env.stdout.(*os.File); ok && o.write == "-" && term.IsTerminal(file) {
+		return usage("-w - would write binary data to the terminal: redirect it or name a file")
+	}
+	stat := func(name string, standard any) fs.FileInfo {
+		info, err := os.Stat(name)
+		if file, ok := standard.(*os.File); ok && name == "-" {
+			info, err = file.Stat()
+		}
+		if err != nil || info.Mode()&fs.ModeCharDevice != 0 {
+			return nil // as /dev/null, which takes and gives everything
+		}
+		return info
+	}
+	to := stat(o.write, env.stdout)
+	switch {
+	case to == nil:
+		return nil
+	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.stdin), to):
+		return usage("-w %s is the file that is read: name another one to write", o.write)
+	case !o.lines().Silent && os.SameFile(stat("-", env.stdout), to):
+		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output.Name)
+	}
+	return nil
+}
+
+// recording opens the file to write, or for "-" takes stdout. It is nil where
+// none is wanted.
+func (o *options) recording(env environment) (*capfile.Writer, error) {
+	about := capfile.WriterOptions{SnapLen: o.snapLen, Live: o.file == ""}
+	switch file, ok := env.stdout.(*os.File); {
+	case o.write == "":
+		return nil, nil
+	case o.write != "-":
+		return capfile.Create(o.write, about, env.signals)
+	case !ok:
+		return nil, errors.New("-w - needs a file or a pipe as standard output")
+	default:
+		return capfile.NewWriter(file, about), nil
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
@@ -37,9 +38,9 @@ type pump struct {
 	source source
 	format format.Format
 	to     io.Writer
-	limit  uint64     // events to write; 0: all
-	sorted bool       // by the source
-	record *recording // nil: none
+	limit  uint64          // events to write; 0: all
+	sorted bool            // by the source
+	record *capfile.Writer // nil: none
 
 	enough chan struct{} // closed when there is no reason to go on
 	done   chan struct{} // closed when the source has ended
@@ -105,7 +106,7 @@ func (p *pump) write(packets []reader.Packet) {
 	}
 	if p.record != nil && len(packets) > 0 {
 		p.steps.Add(1)
-		n, err := p.record.write(packets)
+		n, err := p.record.Write(packets)
 		p.steps.Add(1)
 		if err != nil {
 			p.fail(n, err)
@@ -141,7 +142,7 @@ func (p *pump) endRecord() {
 	counters, err := p.source.Counters()
 	if err == nil {
 		p.steps.Add(1)
-		err = p.record.end(p.ofRun(counters))
+		err = p.record.End(p.ofRun(counters))
 		p.steps.Add(1)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
@@ -20,20 +22,21 @@ import (
 // readFile runs the packets of a capture file through the program, in the
 // kernel, and prints the events.
 func readFile(ctx context.Context, opts options, config asm.Config, env environment) (err error) {
-	in, err := openInput(opts.file, env.stdin)
+	file, err := capfile.Open(opts.file, env.stdin, env.signals)
+	if errors.Is(err, capfile.ErrInterrupted) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer in.close()
-	file, err := openInterruptibly(in, env)
-	if err != nil || file == nil {
-		return err
-	}
+	defer file.Close()
 	record, err := opts.recording(env)
 	if err != nil {
 		return err
 	}
-	defer func() { err = oneOf(err, record.Close()) }()
+	if record != nil {
+		defer func() { err = oneOf(err, record.Close()) }()
+	}
 	collection, err := loader.Load(config)
 	if err != nil {
 		return err
@@ -49,18 +52,18 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 	defer cancel()
 
 	if !opts.quiet {
-		fmt.Fprintln(env.stderr, file.greeting())
+		fmt.Fprintln(env.stderr, file.Greeting())
 	}
 	source := &fileSource{
-		replay:  replay,
-		fetcher: startFetcher(file, in),
-		format:  lines,
-		record:  record,
-		limit:   opts.count,
-		pin:     config.Sample.N > 1 && !config.Sample.Random,
-		over:    make(chan struct{}),
+		replay: replay,
+		ahead:  file.ReadAhead(batch),
+		format: lines,
+		record: record,
+		limit:  opts.count,
+		pin:    config.Sample.N > 1 && !config.Sample.Random,
+		over:   make(chan struct{}),
 	}
-	defer source.fetcher.close()
+	defer source.ahead.Close()
 	s := session{
 		source:      source,
 		kind:        opts.lines(),
@@ -76,39 +79,17 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 	return s.run(ctx)
 }
 
-// openInterruptibly reads the header of a file: from a pipe, that may take
-// until a signal comes. Then there is no file, and no error.
-func openInterruptibly(in *input, env environment) (*captureFile, error) {
-	type result struct {
-		file *captureFile
-		err  error
-	}
-	opened := make(chan result, 1)
-	go func() {
-		file, err := openCapture(in.name, in)
-		opened <- result{file, err}
-	}()
-	select {
-	case r := <-opened:
-		return r.file, r.err
-	case <-env.signals:
-		in.interrupt()
-		<-opened
-		return nil, nil
-	}
-}
-
 // A fileSource is the events of a file's packets, in their order. It stops
 // where the limit is reached, so that the counters speak of no packet behind.
 type fileSource struct {
 	replay    *reader.Replay
-	fetcher   *fetcher
+	ahead     *capfile.Ahead
 	format    format.Format
-	record    *recording // nil: none
-	limit     uint64     // events; 0: all
+	record    *capfile.Writer // nil: none
+	limit     uint64          // events; 0: all
 	delivered uint64
 
-	at   *packets // being run, from next on; kept until their events are used
+	at   *capfile.Packets // being run, from next on; kept until their events are used
 	next int
 	err  error // once there is nothing more to run
 
@@ -129,7 +110,7 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 		n, err := s.replay.ReadPackets(packets)
 		s.delivered += uint64(n)
 		for i := range packets[:n] {
-			p := &s.at.list[packets[i].Interface]
+			p := &s.at.List[packets[i].Interface]
 			packets[i].Interface, packets[i].Data = p.Interface, p.Data
 		}
 		if n > 0 || err != nil {
@@ -138,9 +119,9 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 		if s.ended.Load() || s.limit > 0 && s.delivered == s.limit {
 			return 0, io.EOF
 		}
-		if s.at != nil && s.next == len(s.at.list) {
-			s.err = s.at.err
-			s.fetcher.spare <- s.at // there is room for all
+		if s.at != nil && s.next == len(s.at.List) {
+			s.err = s.at.Err
+			s.ahead.Done(s.at)
 			s.at = nil
 		}
 		if s.at == nil && s.err == nil {
@@ -158,14 +139,14 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 // fetch waits for packets. It returns io.EOF where there will be no more.
 func (s *fileSource) fetch() error {
 	select {
-	case p, ok := <-s.fetcher.ready:
+	case p, ok := <-s.ahead.Ready():
 		if !ok {
 			return io.EOF
 		}
-		for _, i := range p.found {
+		for _, i := range p.Found {
 			s.format.AddInterface(i)
 			if s.record != nil {
-				s.record.add(recordedInterface{Interface: i})
+				s.record.Add(capfile.Interface{Interface: i})
 			}
 		}
 		s.at, s.next = p, 0
@@ -178,7 +159,7 @@ func (s *fileSource) fetch() error {
 // run runs the program on some packets, of which at most so many match. To it
 // they are from interfaces by their own numbers, so that they can be found again.
 func (s *fileSource) run(most int) error {
-	rest := s.at.list[s.next:]
+	rest := s.at.List[s.next:]
 	rest = rest[:min(len(rest), most)]
 	if s.limit > 0 {
 		rest = rest[:min(uint64(len(rest)), s.limit-s.delivered)]

@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 )
 
@@ -33,11 +34,11 @@ const greetingOf = "reading from file f.pcap, link-type EN10MB (Ethernet), snaps
 
 func TestReadPcap(t *testing.T) {
 	needRoot(t)
-	local := recordedAt(0).Local().Format("15:04:05.000000")
+	local := capfiletest.At(0).Local().Format("15:04:05.000000")
 	want := local + " udp 192.0.2.1:1000 > 192.0.2.2:53 ttl 64 len 42\n"
 	for name, file := range map[string][]byte{
-		"micro": pcapOf(t, 300, micros), "nano": pcapOf(t, 300, nanos),
-		"big-endian": bigEndian(pcapOf(t, 300, micros)), "big-endian nano": bigEndian(pcapOf(t, 300, nanos)),
+		"micro": capfiletest.Pcap(t, 300, capfiletest.Micros), "nano": capfiletest.Pcap(t, 300, capfiletest.Nanos),
+		"big-endian": capfiletest.BigEndian(capfiletest.Pcap(t, 300, capfiletest.Micros)), "big-endian nano": capfiletest.BigEndian(capfiletest.Pcap(t, 300, capfiletest.Nanos)),
 	} {
 		status, stdout, stderr := readBytes(t, file)
 		if status != exitOK || stderr != greetingOf+closing(300) || strings.Count(stdout, "\n") != 300 || !strings.HasPrefix(stdout, want) {
@@ -56,7 +57,7 @@ func TestReadPcap(t *testing.T) {
 
 func TestReadLimits(t *testing.T) {
 	needRoot(t)
-	file := pcapOf(t, 1000, micros)
+	file := capfiletest.Pcap(t, 1000, capfiletest.Micros)
 	for _, c := range []struct {
 		args, first, last string
 		lines             int
@@ -98,9 +99,9 @@ func TestReadNg(t *testing.T) {
 			}
 		}
 		for i := range names {
-			about := info(i, datagram(i))
+			about := capfiletest.Info(i, capfiletest.Datagram(i))
 			about.InterfaceIndex = i
-			if err := w.WritePacket(about, datagram(i)); err != nil {
+			if err := w.WritePacket(about, capfiletest.Datagram(i)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -129,7 +130,7 @@ func TestReadNg(t *testing.T) {
 
 func TestReadBroken(t *testing.T) {
 	needRoot(t)
-	file := pcapOf(t, 20, micros)
+	file := capfiletest.Pcap(t, 20, capfiletest.Micros)
 	packet := (len(file) - 24) / 20
 	huge := bytes.Clone(file)
 	binary.LittleEndian.PutUint32(huge[24+10*packet+8:], 1<<31)
@@ -178,7 +179,7 @@ func TestReadBroken(t *testing.T) {
 // and a signal ends the wait for more.
 func TestReadStdin(t *testing.T) {
 	needRoot(t)
-	file := pcapOf(t, 2, micros)
+	file := capfiletest.Pcap(t, 2, capfiletest.Micros)
 	stdin, feed, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +233,7 @@ func BenchmarkReadFile(b *testing.B) {
 	needRoot(b)
 	const packets = 1_000_000
 	file := filepath.Join(b.TempDir(), "million.pcap")
-	if err := os.WriteFile(file, pcapOf(b, packets, micros), 0o600); err != nil {
+	if err := os.WriteFile(file, capfiletest.Pcap(b, packets, capfiletest.Micros), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)

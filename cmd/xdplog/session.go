@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
@@ -38,13 +39,13 @@ type session struct {
 	attachments []attachment
 	kind        format.Kind // of format
 	format      format.Format
-	limit       uint64        // events to print; 0: all
-	stats       time.Duration // between prints of the counters; 0: none
-	metrics     string        // where they are; "": nowhere
-	quiet       bool          // no start and end lines
-	ordered     bool          // events come in the order to print
-	record      *recording    // of packets; nil: none
-	unseen      bool          // nothing is written to stdout
+	limit       uint64          // events to print; 0: all
+	stats       time.Duration   // between prints of the counters; 0: none
+	metrics     string          // where they are; "": nowhere
+	quiet       bool            // no start and end lines
+	ordered     bool            // events come in the order to print
+	record      *capfile.Writer // of packets; nil: none
+	unseen      bool            // nothing is written to stdout
 	environment
 }
 
@@ -59,7 +60,11 @@ func (s *session) run(ctx context.Context) error {
 	if s.unseen {
 		output = io.Discard
 	}
-	closed, unwatch := term.WatchClosed(output, s.record.writer())
+	outputs := []io.Writer{output}
+	if s.record != nil {
+		outputs = append(outputs, s.record.File())
+	}
+	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
 	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, sorted: s.ordered, record: s.record}
 	pump.start()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -115,17 +116,14 @@ func parseWrite(s string) (string, error) {
 	return s, nil
 }
 
-// maxSnaplen is what tcpdump calls no limit.
-const maxSnaplen = 262144
-
 // parseSnapLen reads a number of bytes, 0 for no limit.
 func parseSnapLen(s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	switch {
-	case err != nil || n > maxSnaplen:
-		return 0, fmt.Errorf("must be a number of bytes up to %d, or 0, which is as much", maxSnaplen)
+	case err != nil || n > capfile.MaxSnapLen:
+		return 0, fmt.Errorf("must be a number of bytes up to %d, or 0, which is as much", capfile.MaxSnapLen)
 	case n == 0:
-		return maxSnaplen, nil
+		return capfile.MaxSnapLen, nil
 	}
 	return int(n), nil
 }

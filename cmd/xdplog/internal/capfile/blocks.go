@@ -1,4 +1,4 @@
-package main
+package capfile
 
 import (
 	"encoding/binary"
@@ -33,10 +33,10 @@ func blockType(block []byte) uint32 { return binary.LittleEndian.Uint32(block) }
 
 // addOption adds an option to the last block, which has others already. pcapgo
 // has no place for it.
-func (r *recording) addOption(code uint16, value []byte) {
-	r.ng.Flush() // into our own buffer
+func (w *Writer) addOption(code uint16, value []byte) {
+	w.ng.Flush() // into our own buffer
 	var last []byte
-	for block := range blocks(r.blocks.Bytes()) {
+	for block := range blocks(w.blocks.Bytes()) {
 		last = block
 	}
 	const tail = 4 + 4 // the end of the options, and the length again
@@ -50,6 +50,6 @@ func (r *recording) addOption(code uint16, value []byte) {
 	block := append(append(append([]byte(nil), last[:len(last)-tail]...), option...), last[len(last)-tail:]...)
 	order.PutUint32(block[4:], uint32(len(block)))
 	order.PutUint32(block[len(block)-4:], uint32(len(block)))
-	r.blocks.Truncate(r.blocks.Len() - len(last))
-	r.blocks.Write(block)
+	w.blocks.Truncate(w.blocks.Len() - len(last))
+	w.blocks.Write(block)
 }

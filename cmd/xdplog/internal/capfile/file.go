@@ -1,4 +1,17 @@
-package main
+// Package capfile reads and writes capture files: pcap and pcapng of Ethernet
+// frames in, pcapng out.
+//
+// What is captured must be readable at any moment and up to any failure, and so
+// must what is read: a file may be a pipe that somebody still writes to, or may
+// end in the middle of a packet. So a [Writer] writes whole blocks, and cuts the
+// file behind the last of them where a write fails. A [File] is read ahead on a
+// goroutine of its own, hands over what it has before it waits for more, and can
+// be interrupted while it waits; an error names the file and the packet.
+//
+// pcapgo knows the formats; what it has no place for is in blocks.go. The package
+// imports names, term and version beside it, and the library's reader and
+// asm/wire.
+package capfile
 
 import (
 	"bufio"
@@ -6,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/gopacket/gopacket"
@@ -16,8 +30,10 @@ import (
 	"github.com/xdplog/xdplog/reader"
 )
 
-// A captureFile is a pcap or pcapng file of Ethernet frames. Its errors name it.
-type captureFile struct {
+// A File is a pcap or pcapng file of Ethernet frames that is being read. Its
+// errors name it.
+type File struct {
+	in      *input // nil: no more than a stream, in tests
 	name    string
 	linked  layers.LinkType
 	snaplen uint32
@@ -39,9 +55,52 @@ const (
 // readBuffer is how much is read from a file at a time.
 const readBuffer = 256 << 10
 
-// openCapture reads the header of a capture file, by the name for errors.
-func openCapture(name string, from io.Reader) (*captureFile, error) {
-	f := &captureFile{name: name}
+// MaxSnapLen is the most bytes of a packet that a file keeps: what tcpdump calls
+// no limit.
+const MaxSnapLen = 262144
+
+// Open opens a capture file, or for "-" stdin, and reads its header. From a pipe,
+// that may take until somebody writes one: what comes from interrupted meanwhile
+// ends it with [ErrInterrupted].
+func Open(name string, stdin *os.File, interrupted <-chan os.Signal) (*File, error) {
+	in, err := openInput(name, stdin)
+	if err != nil {
+		return nil, err
+	}
+	type result struct {
+		file *File
+		err  error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		file, err := readHeader(in.name, in)
+		opened <- result{file, err}
+	}()
+	var r result
+	select {
+	case r = <-opened:
+	case <-interrupted:
+		in.interrupt()
+		<-opened
+		r.err = ErrInterrupted
+	}
+	if r.err != nil {
+		in.close()
+		return nil, r.err
+	}
+	r.file.in = in
+	return r.file, nil
+}
+
+// Close closes the file, unless it is stdin. Nobody may be reading it.
+func (f *File) Close() error {
+	f.in.close()
+	return nil
+}
+
+// readHeader reads the header of a capture file, by the name for errors.
+func readHeader(name string, from io.Reader) (*File, error) {
+	f := &File{name: name}
 	buffered := bufio.NewReaderSize(from, readBuffer)
 	magic, err := buffered.Peek(4)
 	switch {
@@ -59,7 +118,7 @@ func openCapture(name string, from io.Reader) (*captureFile, error) {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fmt.Errorf("%s: truncated dump file: it ends in its header", f.name)
-	case errors.Is(err, errStopped):
+	case errors.Is(err, ErrInterrupted):
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%s is not a pcap or pcapng file: %w", f.name, lower(err))
@@ -69,7 +128,7 @@ func openCapture(name string, from io.Reader) (*captureFile, error) {
 	return f, nil
 }
 
-func (f *captureFile) openPcap(from io.Reader) error {
+func (f *File) openPcap(from io.Reader) error {
 	r, err := pcapgo.NewReader(from)
 	if err != nil {
 		return err
@@ -79,7 +138,7 @@ func (f *captureFile) openPcap(from io.Reader) error {
 	return nil
 }
 
-func (f *captureFile) openNg(from io.Reader) error {
+func (f *File) openNg(from io.Reader) error {
 	r, err := pcapgo.NewNgReader(from, pcapgo.NgReaderOptions{
 		ErrorOnMismatchingLinkType: true,
 		SectionEndCallback:         func([]pcapgo.NgInterface, pcapgo.NgSectionInfo) { f.ids = f.ids[:0] },
@@ -95,18 +154,18 @@ func (f *captureFile) openNg(from io.Reader) error {
 	return nil
 }
 
-// greeting is tcpdump's line about a file.
-func (f *captureFile) greeting() string {
+// Greeting is tcpdump's line about a file.
+func (f *File) Greeting() string {
 	snaplen := f.snaplen
 	if snaplen == 0 {
-		snaplen = maxSnaplen
+		snaplen = MaxSnapLen
 	}
 	return fmt.Sprintf("reading from file %s, link-type EN10MB (Ethernet), snapshot length %d", f.name, snaplen)
 }
 
-// read returns the next packet, whose bytes stay until the next call, or
+// Read returns the next packet, whose bytes stay until the next call, or
 // [io.EOF] at the file's end.
-func (f *captureFile) read() (reader.Packet, error) {
+func (f *File) Read() (reader.Packet, error) {
 	data, info, err := f.next()
 	switch {
 	case err == io.EOF && info.CaptureLength == 0:
@@ -127,7 +186,7 @@ func (f *captureFile) read() (reader.Packet, error) {
 }
 
 // id is that of an interface of the current section.
-func (f *captureFile) id(number int) int {
+func (f *File) id(number int) int {
 	if f.ng == nil {
 		return 0
 	}
@@ -144,9 +203,9 @@ func (f *captureFile) id(number int) int {
 }
 
 // fail says where in the file reading ended, and why.
-func (f *captureFile) fail(err error) error {
+func (f *File) fail(err error) error {
 	switch {
-	case errors.Is(err, errStopped):
+	case errors.Is(err, ErrInterrupted):
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: truncated dump file: it ends in packet %d", f.name, f.packets+1)

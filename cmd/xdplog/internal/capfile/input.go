@@ -1,4 +1,4 @@
-package main
+package capfile
 
 import (
 	"errors"
@@ -24,8 +24,8 @@ type input struct {
 	interrupt func()   // any goroutine may call it, more than once
 }
 
-// errStopped is the error of a read that was interrupted.
-var errStopped = errors.New("interrupted")
+// ErrInterrupted is the error of a read that was interrupted.
+var ErrInterrupted = errors.New("interrupted")
 
 // openInput opens a file, or for "-" stdin.
 func openInput(name string, stdin *os.File) (*input, error) {
@@ -70,7 +70,7 @@ func (in *input) Read(b []byte) (int, error) {
 		case err != nil:
 			return 0, fmt.Errorf("wait for more: %w", err)
 		case fds[1].Revents != 0:
-			return 0, errStopped
+			return 0, ErrInterrupted
 		case n == 0:
 			if timeout = -1; in.waiting != nil {
 				in.waiting()

@@ -1,4 +1,4 @@
-package main
+package capfile
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
 )
 
 // FuzzCaptureFile reads files of all sorts to their end. Whatever they hold,
@@ -18,10 +20,10 @@ func FuzzCaptureFile(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		capture, err := openCapture("f.pcap", bytes.NewReader(file))
+		capture, err := readHeader("f.pcap", bytes.NewReader(file))
 		read := 0
 		for err == nil {
-			packet, readErr := capture.read()
+			packet, readErr := capture.Read()
 			if err = readErr; err != nil {
 				break
 			}
@@ -54,8 +56,8 @@ func captureSeeds(t testing.TB) (seeds [][]byte) {
 		t.Fatal(err)
 	}
 	for i := range 4 {
-		data := datagram(1000 + i)
-		info := info(i, data)
+		data := capfiletest.Datagram(1000 + i)
+		info := capfiletest.Info(i, data)
 		info.InterfaceIndex = i % 2
 		if err := w.WritePacket(info, data); err != nil {
 			t.Fatal(err)
@@ -64,7 +66,7 @@ func captureSeeds(t testing.TB) (seeds [][]byte) {
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	for _, whole := range [][]byte{ng.Bytes(), pcapOf(t, 2, micros), bigEndian(pcapOf(t, 2, nanos))} {
+	for _, whole := range [][]byte{ng.Bytes(), capfiletest.Pcap(t, 2, capfiletest.Micros), capfiletest.BigEndian(capfiletest.Pcap(t, 2, capfiletest.Nanos))} {
 		seeds = append(seeds, whole, whole[:len(whole)-7], whole[:20])
 	}
 	return append(seeds, nil, append(bytes.Clone(ng.Bytes()), ng.Bytes()...))

@@ -1,0 +1,163 @@
+package capfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gopacket/gopacket/pcapgo"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// newWriter is one to a file, from two interfaces.
+func newWriter(t *testing.T, interfaces ...Interface) (*Writer, string) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "out.pcapng")
+	w, err := Create(name, WriterOptions{SnapLen: 100, Live: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	if err := w.Begin(interfaces); err != nil {
+		t.Fatal(err)
+	}
+	return w, name
+}
+
+var twoInterfaces = []Interface{
+	{Interface: names.Interface{Index: 7, Name: "eth0"}, Speed: 10_000_000_000},
+	{Interface: names.Interface{Index: 3, Name: "wlan0"}},
+}
+
+// packetOf is a packet of so many bytes from an interface.
+func packetOf(size, index int) reader.Packet {
+	return reader.Packet{Event: reader.Event{Time: eventtest.Time, Length: size, Interface: index}, Data: make([]byte, size)}
+}
+
+// options of the blocks of a type, by code.
+func optionsOf(t *testing.T, file []byte, kind uint32, fixed int) (all []map[uint16]string) {
+	t.Helper()
+	order := binary.LittleEndian
+	for block := range blocks(file) {
+		if n := int(order.Uint32(block[len(block)-4:])); n != len(block) || n%4 != 0 {
+			t.Fatalf("a block of %d bytes ends in %d", len(block), n)
+		}
+		if blockType(block) != kind {
+			continue
+		}
+		found := make(map[uint16]string)
+		for rest := block[fixed : len(block)-4]; len(rest) > 0; {
+			code, length := order.Uint16(rest), int(order.Uint16(rest[2:]))
+			if code == 0 {
+				if len(rest) != 4 {
+					t.Errorf("%d bytes behind the end of the options", len(rest)-4)
+				}
+				break
+			}
+			found[code] = string(rest[4 : 4+length])
+			rest = rest[4+(length+3)/4*4:]
+		}
+		all = append(all, found)
+	}
+	return all
+}
+
+func u64(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
+
+func TestWriter(t *testing.T) {
+	w, name := newWriter(t, twoInterfaces...)
+	packets := []reader.Packet{packetOf(60, 7), packetOf(1000, 3), packetOf(61, 7)}
+	if n, err := w.Write(packets); n != 3 || err != nil {
+		t.Fatalf("write = %d, %v", n, err)
+	}
+	if err := w.End(wire.Counters{Seen: 10, Captured: 3, Lost: 5}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	interfaces := optionsOf(t, file, 1, 16)
+	if len(interfaces) != 2 || interfaces[0][2] != "eth0" || interfaces[0][optionSpeed] != u64(10_000_000_000) ||
+		interfaces[1][2] != "wlan0" || interfaces[1][optionSpeed] != "" || interfaces[1][9] != "\x09" {
+		t.Errorf("interfaces %v", interfaces)
+	}
+	statistics := optionsOf(t, file, 5, 20)
+	if len(statistics) != 2 || statistics[0][optionDelivered] != u64(2) || statistics[1][optionDelivered] != u64(1) {
+		t.Fatalf("statistics %v", statistics)
+	}
+	for _, s := range statistics {
+		if s[optionComment] != "5 packets were dropped, on all interfaces together" || s[4] != "" || s[5] != "" {
+			t.Errorf("statistics %v, want the total alone", s)
+		}
+	}
+	back, err := pcapgo.NewNgReader(bytes.NewReader(file), pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range packets {
+		data, info, err := back.ReadPacketData()
+		if err != nil || len(data) != min(len(p.Data), 100) || info.Length != p.Length || !info.Timestamp.Equal(eventtest.Time) {
+			t.Errorf("packet %d: %d bytes, %+v, %v", i, len(data), info, err)
+		}
+	}
+	if _, _, err := back.ReadPacketData(); err != io.EOF {
+		t.Errorf("behind the packets: %v", err)
+	}
+}
+
+func TestWriterOfOne(t *testing.T) {
+	w, name := newWriter(t, twoInterfaces[0])
+	if err := w.End(wire.Counters{Seen: 10, Captured: 3, Lost: 5}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := optionsOf(t, file, 5, 20)
+	if len(s) != 1 || s[0][4] != u64(10) || s[0][5] != u64(5) || s[0][optionAccepted] != u64(8) || s[0][optionComment] != "" {
+		t.Errorf("statistics %v", s)
+	}
+}
+
+// TestWriterFails: whole blocks are left, and the packets in them counted.
+func TestWriterFails(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	w, name := newWriter(t, twoInterfaces...)
+	before, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const block = 32 + 100
+	small := unix.Rlimit{Cur: uint64(len(before) + 2*block + 50), Max: limit.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &small); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_FSIZE, &limit)
+	n, err := w.Write([]reader.Packet{packetOf(100, 7), packetOf(100, 3), packetOf(100, 7), packetOf(100, 7)})
+	if n != 2 || !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), name) {
+		t.Errorf("write = %d, %v, want 2 and an error that names %s", n, err, name)
+	}
+	if err := w.End(wire.Counters{}); err != nil {
+		t.Errorf("told twice: %v", err)
+	}
+	after, err := os.ReadFile(name)
+	if err != nil || len(after) != len(before)+2*block {
+		t.Errorf("%d bytes are left, %v; want %d", len(after), err, len(before)+2*block)
+	}
+}
