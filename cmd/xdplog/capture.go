@@ -10,6 +10,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
@@ -67,12 +68,12 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 	if record != nil {
 		c.closers = append(c.closers, record)
 	}
-	var metrics *endpoint
+	var endpoint *metrics.Endpoint
 	if opts.metrics != "" {
-		if metrics, err = listenMetrics(opts.metrics); err != nil {
+		if endpoint, err = metrics.Listen(opts.metrics); err != nil {
 			return nil, err
 		}
-		c.closers = append(c.closers, metrics)
+		c.closers = append(c.closers, endpoint)
 	}
 	collection, events, err := load(config, opts.buffer)
 	if errors.Is(err, reader.ErrSparseCPUs) && opts.mayChooseTransport() {
@@ -120,11 +121,11 @@ func open(opts options, config asm.Config, env environment) (_ *capturing, err e
 		unseen:      opts.silent(),
 		environment: env,
 	}
-	if metrics != nil {
-		counted := meter(events, collection.Programs[asm.ProgramName], interfaces)
-		c.session.source, c.session.metrics = counted, metrics.url()
-		metrics.serve(counted)
-		c.closers = append(c.closers, metrics) // twice: it ends before what it reads
+	if endpoint != nil {
+		counted := metrics.NewMeter(events, collection.Programs[asm.ProgramName], interfaces)
+		c.session.source, c.session.metrics = counted, endpoint.URL()
+		endpoint.Serve(counted)
+		c.closers = append(c.closers, endpoint) // twice: it ends before what it reads
 	}
 	complete = true
 	return c, nil

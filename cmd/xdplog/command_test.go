@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -169,5 +170,20 @@ func TestCompletion(t *testing.T) {
 		if _, text, _ := runCommand(words...); !strings.Contains(text, want) {
 			t.Errorf("completing %q gives %q, want %q in it", args, text, want)
 		}
+	}
+}
+
+// TestMetricsInUse ends before anything is loaded.
+func TestMetricsInUse(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	address := other.Addr().String()
+	status, stdout, stderr := runCommand("-i", "nosuch0", "--metrics", address)
+	want := "xdplog: metrics: " + address + " is in use by another process: name another address with --metrics\n"
+	if status != exitFailure || stdout != "" || stderr != want {
+		t.Errorf("status %d, stdout %q, stderr %q, want %q", status, stdout, stderr, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
@@ -65,7 +66,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	complete(cmd, "time", func() []string { return wordsOf(asm.PreciseClock, asm.NoClock) })
 	addNamespace(cmd, &o.netns)
 	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")
-	flags.Var(value[string]{&o.metrics, parseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
+	flags.Var(value[string]{&o.metrics, metrics.ParseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
 	o.addStyle(cmd)
 	addSwitch(flags, &o.dump, "dump", "d", "print the program that would run, and leave")
 	o.addQuiet(flags)

@@ -1,4 +1,14 @@
-package main
+// Package metrics counts the events of a run, and answers over HTTP with them in
+// Prometheus' text format.
+//
+// A scraper asks seldom and events come by the million, so what counts them is
+// one atomic addition for each run of events that are alike ([Meter]); and a
+// client is a stranger who may ask for ever and read nothing, so an [Endpoint]
+// bounds how many there are, how much they send and how long they take. No
+// client can hold up the capture, nor outlive it.
+//
+// It imports names and version beside it, and the library's reader and asm/wire.
+package metrics
 
 import (
 	"errors"
@@ -17,11 +27,18 @@ import (
 	"github.com/xdplog/xdplog/reader"
 )
 
-// A metered is an event source that counts what goes through it, for the
+// A Source is where events come from: a [reader.Reader].
+type Source interface {
+	ReadPackets([]reader.Packet) (int, error)
+	Counters() (wire.Counters, error)
+	Finish()
+}
+
+// A Meter is a source that counts what goes through it, for the
 // metrics. It costs the reader little: no lookup by name, no lock, and one
 // atomic addition for each run of events that are alike.
-type metered struct {
-	eventSource
+type Meter struct {
+	Source
 	program    *ebpf.Program
 	interfaces names.Interfaces
 	delivered  atomic.Uint64
@@ -33,22 +50,25 @@ type protocolCounts [256 + 1]atomic.Uint64
 
 const nonIP = 256
 
-func meter(source eventSource, program *ebpf.Program, interfaces []names.Interface) *metered {
-	return &metered{
-		eventSource: source,
-		program:     program,
-		interfaces:  interfaces,
-		events:      make([]protocolCounts, len(interfaces)+1),
+// NewMeter returns the meter of a source whose events are of a program, nil where
+// its run time is not wanted, on interfaces.
+func NewMeter(source Source, program *ebpf.Program, interfaces []names.Interface) *Meter {
+	return &Meter{
+		Source:     source,
+		program:    program,
+		interfaces: interfaces,
+		events:     make([]protocolCounts, len(interfaces)+1),
 	}
 }
 
-func (m *metered) ReadPackets(packets []reader.Packet) (int, error) {
-	n, err := m.eventSource.ReadPackets(packets)
+// ReadPackets reads from the source.
+func (m *Meter) ReadPackets(packets []reader.Packet) (int, error) {
+	n, err := m.Source.ReadPackets(packets)
 	m.count(packets[:n])
 	return n, err
 }
 
-func (m *metered) count(packets []reader.Packet) {
+func (m *Meter) count(packets []reader.Packet) {
 	for i := 0; i < len(packets); {
 		first := &packets[i].Event
 		from := i
@@ -67,7 +87,7 @@ func alike(a, b *reader.Event) bool {
 	return a.Protocol == b.Protocol && a.Interface == b.Interface && (a.IPVersion != 0) == (b.IPVersion != 0)
 }
 
-func (m *metered) position(index int) int {
+func (m *Meter) position(index int) int {
 	for i := range m.interfaces {
 		if m.interfaces[i].Index == index {
 			return i
@@ -77,7 +97,7 @@ func (m *metered) position(index int) int {
 }
 
 // appendMetrics appends all metrics in Prometheus' text format, version 0.0.4.
-func (m *metered) appendMetrics(b []byte) ([]byte, error) {
+func (m *Meter) appendMetrics(b []byte) ([]byte, error) {
 	// Before the counters: what is delivered was captured before.
 	delivered := m.delivered.Load()
 	c, err := m.Counters()
@@ -113,7 +133,7 @@ func appendCounterMetrics(b []byte, c wire.Counters) []byte {
 }
 
 // appendEvents appends the events by interface and protocol, where there are any.
-func (m *metered) appendEvents(b []byte) []byte {
+func (m *Meter) appendEvents(b []byte) []byte {
 	const name = "xdplog_events_total"
 	b = appendFamily(b, name, "counter", "Events that were read, by interface and IP protocol.")
 	for i := range m.events {
@@ -139,7 +159,7 @@ func (m *metered) appendEvents(b []byte) []byte {
 // appendProgram appends how long the program ran, if the kernel measures it:
 // with sysctl kernel.bpf_stats_enabled=1. It costs each run some time, so it is
 // not for xdplog to switch on.
-func (m *metered) appendProgram(b []byte) ([]byte, error) {
+func (m *Meter) appendProgram(b []byte) ([]byte, error) {
 	if m.program == nil {
 		return b, nil
 	}

@@ -1,4 +1,4 @@
-package main
+package metrics
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// An endpoint answers over HTTP with the metrics of a run. A client can't hold
+// An Endpoint answers over HTTP with the metrics of a run. A client can't hold
 // up the capture: it is served on goroutines of its own, from counters that the
 // reader adds to without waiting, and for a bounded time.
-type endpoint struct {
+type Endpoint struct {
 	listener net.Listener
 	ctx      context.Context // done when the run has ended
 	end      func()
@@ -24,19 +24,19 @@ type endpoint struct {
 	group    sync.WaitGroup
 
 	mu      sync.Mutex // held while the metrics are collected: one answer at a time
-	metrics *metered   // nil before and after the run
+	metrics *Meter     // nil before and after the run
 }
 
 // Bounds on what clients may take.
 const (
-	endpointPatience    = time.Second     // for a request: a client without one gives its place up
-	endpointTimeout     = 5 * time.Second // for the answer to it
-	endpointLinger      = time.Second     // for the client to close, after that
-	endpointConnections = 16
+	patience       = time.Second     // for a request: a client without one gives its place up
+	timeout        = 5 * time.Second // for the answer to it
+	linger         = time.Second     // for the client to close, after that
+	maxConnections = 16
 )
 
-// listenMetrics takes an address for the metrics, before anything is attached.
-func listenMetrics(address string) (*endpoint, error) {
+// Listen takes an address for the metrics, before anything is attached.
+func Listen(address string) (*Endpoint, error) {
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("metrics: %s is in use by another process: name another address with --metrics", address)
@@ -44,16 +44,16 @@ func listenMetrics(address string) (*endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	e := &endpoint{listener: listener, slots: make(chan struct{}, endpointConnections)}
+	e := &Endpoint{listener: listener, slots: make(chan struct{}, maxConnections)}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	return e, nil
 }
 
-// url is where the metrics are.
-func (e *endpoint) url() string { return "http://" + e.listener.Addr().String() + "/metrics" }
+// URL is where the metrics are.
+func (e *Endpoint) URL() string { return "http://" + e.listener.Addr().String() + "/metrics" }
 
-// serve begins to answer.
-func (e *endpoint) serve(m *metered) {
+// Serve begins to answer.
+func (e *Endpoint) Serve(m *Meter) {
 	e.mu.Lock()
 	e.metrics = m
 	e.mu.Unlock()
@@ -61,7 +61,7 @@ func (e *endpoint) serve(m *metered) {
 }
 
 // accept takes connections, as long as there are slots for them.
-func (e *endpoint) accept() {
+func (e *Endpoint) accept() {
 	for {
 		select {
 		case e.slots <- struct{}{}:
@@ -74,7 +74,10 @@ func (e *endpoint) accept() {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			sleep(e.ctx, 10*time.Millisecond) // out of descriptors
+			select { // out of descriptors
+			case <-time.After(10 * time.Millisecond):
+			case <-e.ctx.Done():
+			}
 			continue
 		}
 		e.group.Go(func() {
@@ -85,26 +88,26 @@ func (e *endpoint) accept() {
 }
 
 // converse answers one request.
-func (e *endpoint) converse(conn net.Conn) {
+func (e *Endpoint) converse(conn net.Conn) {
 	defer conn.Close()
 	stop := context.AfterFunc(e.ctx, func() { conn.Close() })
 	defer stop()
-	conn.SetDeadline(time.Now().Add(endpointPatience))
+	conn.SetDeadline(time.Now().Add(patience))
 	answer := respond(conn, e.collect)
-	conn.SetDeadline(time.Now().Add(endpointTimeout))
+	conn.SetDeadline(time.Now().Add(timeout))
 	if _, err := conn.Write(answer); err != nil {
 		return
 	}
 	// To close now would reset the connection if the client has sent more than
 	// was read, and the answer could be lost.
 	if tcp, ok := conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
-		conn.SetDeadline(time.Now().Add(endpointLinger))
+		conn.SetDeadline(time.Now().Add(linger))
 		io.Copy(io.Discard, conn)
 	}
 }
 
 // collect returns the metrics.
-func (e *endpoint) collect() ([]byte, error) {
+func (e *Endpoint) collect() ([]byte, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.metrics == nil {
@@ -114,7 +117,7 @@ func (e *endpoint) collect() ([]byte, error) {
 }
 
 // Close ends the answers at once. Nothing of the run is used after it.
-func (e *endpoint) Close() error {
+func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	e.metrics = nil
 	e.mu.Unlock()
@@ -124,9 +127,9 @@ func (e *endpoint) Close() error {
 	return nil
 }
 
-// parseAddress reads an address to listen on. A port alone is one on loopback:
+// ParseAddress reads an address to listen on. A port alone is one on loopback:
 // nobody else is let in unasked.
-func parseAddress(s string) (string, error) {
+func ParseAddress(s string) (string, error) {
 	explain := errors.New("must be a port, which is one of loopback's, or an address and a port: 9100, 192.0.2.1:9100, [::1]:9100, 0.0.0.0:9100")
 	host, port := "", s
 	if strings.Contains(s, ":") {

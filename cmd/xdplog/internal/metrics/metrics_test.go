@@ -1,11 +1,8 @@
-package main
+package metrics
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,7 +21,7 @@ func TestAddresses(t *testing.T) {
 		"": "", ":": "", "eth0": "", "192.0.2.1": "", "65536": "", ":-1": "", "::1": "", "[::]": "",
 		"192.0.2.1:http": "", "http://192.0.2.1:9100": "",
 	} {
-		got, err := parseAddress(s)
+		got, err := ParseAddress(s)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v; want %q", s, got, err, want)
 		}
@@ -32,10 +29,10 @@ func TestAddresses(t *testing.T) {
 }
 
 // meterOf has read some events.
-func meterOf(t *testing.T) *metered {
+func meterOf(t *testing.T) *Meter {
 	t.Helper()
 	source := eventtest.NewSource(7)
-	m := meter(source, nil, eventtest.Interfaces)
+	m := NewMeter(source, nil, eventtest.Interfaces)
 	for n := 0; n < 7; {
 		got, err := m.ReadPackets(make([]reader.Packet, 3))
 		if err != nil {
@@ -92,7 +89,7 @@ func TestMetricsLint(t *testing.T) {
 }
 
 func TestMeteringDoesNotAllocate(t *testing.T) {
-	m := meter(eventtest.NewSource(0), nil, eventtest.Interfaces)
+	m := NewMeter(eventtest.NewSource(0), nil, eventtest.Interfaces)
 	packets := []reader.Packet{{Event: eventtest.Usual()}, {Event: eventtest.Usual(eventtest.UDP)}, {Event: eventtest.Usual(eventtest.IPv6)}, {}}
 	if n := testing.AllocsPerRun(100, func() { m.count(packets) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -100,7 +97,8 @@ func TestMeteringDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMetering(b *testing.B) {
-	m := meter(eventtest.NewSource(0), nil, eventtest.Interfaces)
+	m := NewMeter(eventtest.NewSource(0), nil, eventtest.Interfaces)
+	const batch = 256
 	packets := make([]reader.Packet, batch)
 	for i := range packets {
 		packets[i].Event = eventtest.Usual()
@@ -115,13 +113,13 @@ func BenchmarkMetering(b *testing.B) {
 }
 
 // endpointOf is an endpoint that answers.
-func endpointOf(t *testing.T) *endpoint {
+func endpointOf(t *testing.T) *Endpoint {
 	t.Helper()
-	e, err := listenMetrics("127.0.0.1:0")
+	e, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.serve(meterOf(t))
+	e.Serve(meterOf(t))
 	t.Cleanup(func() { e.Close() })
 	return e
 }
@@ -142,8 +140,8 @@ func get(t *testing.T, url string) (status int, body string) {
 
 func TestEndpoint(t *testing.T) {
 	e := endpointOf(t)
-	at := strings.TrimSuffix(e.url(), "/metrics")
-	if status, body := get(t, e.url()); status != http.StatusOK || !strings.Contains(body, "xdplog_packets_seen_total 20\n") {
+	at := strings.TrimSuffix(e.URL(), "/metrics")
+	if status, body := get(t, e.URL()); status != http.StatusOK || !strings.Contains(body, "xdplog_packets_seen_total 20\n") {
 		t.Errorf("metrics: %d\n%s", status, body)
 	}
 	if status, body := get(t, at+"/healthz"); status != http.StatusOK || body != "ok\n" {
@@ -152,52 +150,11 @@ func TestEndpoint(t *testing.T) {
 	if status, _ := get(t, at+"/debug/pprof/"); status != http.StatusNotFound {
 		t.Errorf("elsewhere: %d", status)
 	}
-	if _, err := listenMetrics(strings.TrimPrefix(at, "http://")); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := Listen(strings.TrimPrefix(at, "http://")); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("the same address again: %v", err)
 	}
 	e.Close()
-	if _, err := http.Get(e.url()); err == nil {
+	if _, err := http.Get(e.URL()); err == nil {
 		t.Error("it answers after its end")
-	}
-}
-
-// TestStuckClients has clients that ask and do not read, or say nothing at all,
-// as many as there may be, while events go through and the run ends.
-func TestStuckClients(t *testing.T) {
-	e := endpointOf(t)
-	for i := range 2 * endpointConnections {
-		conn, err := net.Dial("tcp", e.listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if i%2 == 0 {
-			// Answers of more than both sockets' buffers.
-			go fmt.Fprint(conn, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 20_000))
-		}
-	}
-	f := newFixture(5000)
-	f.session.source = meter(f.source, nil, eventtest.Interfaces)
-	f.limit = 5000
-	begin := time.Now()
-	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
-	e.Close()
-	if took := time.Since(begin); took > endpointTimeout/2 {
-		t.Errorf("a run beside stuck clients took %v", took)
-	}
-}
-
-// TestMetricsInUse ends before anything is loaded.
-func TestMetricsInUse(t *testing.T) {
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	address := other.Addr().String()
-	status, stdout, stderr := runCommand("-i", "nosuch0", "--metrics", address)
-	want := "xdplog: metrics: " + address + " is in use by another process: name another address with --metrics\n"
-	if status != exitFailure || stdout != "" || stderr != want {
-		t.Errorf("status %d, stdout %q, stderr %q, want %q", status, stdout, stderr, want)
 	}
 }
