@@ -55,6 +55,10 @@ func (p *parser) id(q qualifiers) part {
 		}
 		return part{EtherAddress{q.direction, t.mac}, 1, q}
 	}
+	p.unsigned(q.words(), t)
+	if t.is("[") {
+		p.fail(t, "unexpected \"[\": write an address without brackets")
+	}
 	p.unexpected(t, q.wanted())
 	panic("unreachable")
 }
@@ -105,10 +109,7 @@ func (p *parser) name(q qualifiers, t token) part {
 	case aProtocol:
 		return p.namedProtocol(q, t)
 	}
-	if similar := nearest(t.text, keywords()); similar != "" && t.kind == word {
-		p.fail(t, "%s is not %s, did you mean %q?", quoted(t.text), q.wanted(), similar)
-	}
-	p.fail(t, "%s is not %s: names are not looked up", quoted(t.text), q.wanted())
+	p.noAddress(q, t)
 	panic("unreachable")
 }
 
@@ -127,6 +128,10 @@ func (p *parser) numeric(q qualifiers, t token) part {
 	if next := p.peek(); next.is("/") || next.is("mask") {
 		p.fail(next, "a net in one number has no mask: write it out, as in net 10.0.0.0/8")
 	}
+	if q.what != aNet && 0 < n && n < 1<<24 {
+		p.fail(t, "%s is the address %s: write it in full, or %sport %s for a port",
+			quoted(t.text), ipv4Text(n), directions[q.direction], t.text)
+	}
 	mask := ^uint32(0)
 	if q.what == aNet { // 10 is 10.0.0.0/8
 		for ; n != 0 && n>>24 == 0; n <<= 8 {
@@ -144,13 +149,10 @@ func (p *parser) address(q qualifiers, t token) part {
 	case q.protocol == "ether":
 		p.fail(t, "%s is an IP address: write host, or ip host", t.text)
 	}
-	masked := p.peek().is("/") || t.kind == ipv4 && p.peek().is("mask")
-	if masked && q.what != aNet && t.kind == ipv4 {
-		p.fail(p.peek(), "only a net has a mask: write net %s/…", t.text)
-	}
 	if t.kind == ipv6 {
 		return p.net6(q, t)
 	}
+	slash := p.peek()
 	address, mask := p.dotted(t)
 	switch {
 	case p.accept("/"):
@@ -163,8 +165,12 @@ func (p *parser) address(q qualifiers, t token) part {
 		}
 		mask, _ = p.dotted(m)
 	}
+	net := net4Text(address&mask, mask)
+	if q.what != aNet && p.tokens[p.pos-1] != t {
+		p.fail(slash, "only a net has a mask: write %s%s", directions[q.direction], net)
+	}
 	if address&^mask != 0 {
-		p.fail(t, "bits behind the mask are set in %s: the net is %s", t.text, net4Text(address&mask, mask))
+		p.fail(t, "bits behind the mask are set in %s: the net is %s", t.text, net)
 	}
 	return p.net4(q, t, address, mask)
 }
@@ -215,11 +221,11 @@ func (p *parser) net6(q qualifiers, t token) part {
 		length = p.length(128)
 	}
 	if length != 128 && q.what != aNet {
-		p.fail(slash, "only a net has a mask: write net %s/%d", t.text, length)
+		p.fail(slash, "only a net has a mask: write %snet %s", directions[q.direction], netip.PrefixFrom(t.addr, int(length)).Masked())
 	}
 	prefix := netip.PrefixFrom(t.addr, int(length))
 	if prefix.Masked() != prefix {
-		p.fail(t, "bits behind the mask are set in %s: the net is %s", t.text, prefix.Masked())
+		p.fail(t, "bits behind the mask are set in %s: the net is net %s", t.text, prefix.Masked())
 	}
 	return part{Net6{q.direction, prefix}, 1, q}
 }

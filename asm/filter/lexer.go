@@ -101,7 +101,11 @@ func next(s string) (token, int) {
 		return token{kind: invalid, text: "$: not supported: ARCnet addresses"}, 0
 	}
 	r := []rune(s[:min(len(s), 4)])[0]
-	return token{kind: invalid, text: "unexpected character " + strconv.QuoteRune(r)}, 0
+	text := "unexpected character " + strconv.QuoteRune(r)
+	if advice, ok := marks[r]; ok {
+		text += ": " + advice
+	}
+	return token{kind: invalid, text: text}, 0
 }
 
 // run is the longest prefix of s of such bytes.

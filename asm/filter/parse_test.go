@@ -36,8 +36,8 @@ func roundTrip(t *testing.T, f *filter.Filter) {
 	again, err := builtIn.Parse(f.String())
 	if err != nil {
 		t.Errorf("canonical text %q: %v", f, err)
-	} else if !reflect.DeepEqual(f, again) {
-		t.Errorf("canonical text %q makes another tree:\n\t%#v\n\t%#v", f, f, again)
+	} else if !reflect.DeepEqual(f.Root, again.Root) {
+		t.Errorf("canonical text %q makes another tree:\n\t%#v\n\t%#v", f, f.Root, again.Root)
 	}
 }
 
@@ -51,6 +51,19 @@ func TestRefused(t *testing.T) {
 		}
 		if mistake.Offset != test.offset || mistake.Message != test.message {
 			t.Errorf("%s\n\tgot  %d %s\n\twant %d %s", test.text, mistake.Offset, mistake.Message, test.offset, test.message)
+		}
+	}
+}
+
+// TestAdvice: what is said to write instead is a filter, and the right one.
+func TestAdvice(t *testing.T) {
+	for _, test := range advised {
+		_, err := builtIn.Parse(test.text)
+		if err == nil || !strings.HasSuffix(err.Error(), ": write "+test.advice) {
+			t.Errorf("%s: got %v, want the advice to write %s", test.text, err, test.advice)
+		}
+		if _, err := builtIn.Parse(test.advice); err != nil {
+			t.Errorf("%s: the advice is no filter: %v", test.text, err)
 		}
 	}
 }

@@ -9,7 +9,12 @@ import (
 
 // Filter is a parsed filter. It is a value without state: any number of
 // goroutines may use it.
-type Filter struct{ Root Node }
+type Filter struct {
+	Root Node
+	// Text is what it was parsed from, to be shown in messages; a tree made
+	// by hand has none. It plays no part in what the filter means.
+	Text string
+}
 
 // Options are what a filter's meaning depends on besides its text.
 type Options struct {
@@ -44,13 +49,14 @@ func (o Options) Parse(text string) (filter *Filter, err error) {
 	}
 	p := &parser{text: text, tokens: lex(text), names: names{files: files}, netmask: o.Netmask}
 	if p.peek().kind == end {
-		return &Filter{Root: Constant(true)}, nil
+		return &Filter{Root: Constant(true), Text: text}, nil
 	}
 	root := p.expression(qualifiers{})
 	if t := p.peek(); t.kind != end {
+		p.trailing(t)
 		p.unexpected(t, "and, or, or the end")
 	}
-	return &Filter{Root: root.node}, nil
+	return &Filter{Root: root.node, Text: text}, nil
 }
 
 // How deep a filter may be nested. Each level of a tree takes two levels of
@@ -122,6 +128,7 @@ func (p *parser) unexpected(t token, wanted string) {
 		p.fail(t, "the filter ends where %s is expected", wanted)
 	case word:
 		p.refuse(t)
+		p.advise(t)
 		p.minus(t)
 		if similar := nearest(t.text, keywords()); !isKeyword(t.text) && similar != "" {
 			p.fail(t, "unexpected %s, did you mean %q?", quoted(t.text), similar)

@@ -23,6 +23,7 @@ func (p *parser) namedPort(q qualifiers, t token) part {
 		if before, after, found := strings.Cut(t.text, "-"); found && isNumeral(before) && isNumeral(after) {
 			p.fail(t, "%s is a range: write portrange %s", t.text, t.text)
 		}
+		p.unsigned(q.words(), t)
 		p.noName(t, "port name", p.names.serviceNames())
 	}
 	protocol, err := s.within(portProtocols[q.protocol])
@@ -107,6 +108,7 @@ func (p *parser) protocol(q qualifiers, t token, n uint32) part {
 
 // noName fails at a name that is in no table.
 func (p *parser) noName(t token, what string, known []string) {
+	p.advise(t)
 	if similar := nearest(t.text, known); similar != "" {
 		p.fail(t, "unknown %s %s, did you mean %q?", what, quoted(t.text), similar)
 	}

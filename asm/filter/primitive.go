@@ -1,6 +1,9 @@
 package filter
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // what a qualifier list says the id is.
 type what uint8
@@ -47,6 +50,11 @@ func (p *parser) numberID(start token, it item, before qualifiers) part {
 	case !ok:
 		p.unexpected(p.peek(), "a comparison (= != < <= > >=)")
 	case before.what == nothing:
+		if header, _, named := strings.Cut(start.text, "-"); named && namedNumbers[start.text] == n {
+			p.fail(start, "%s is a number: write %s", start.text, map[string]string{
+				"tcp": "tcp[tcpflags] & " + start.text + " != 0", "icmp": "icmp[icmptype] == " + start.text, "icmp6": "icmp6[icmp6type] == " + start.text,
+			}[header])
+		}
 		p.fail(start, "number %d stands alone: write what it is, as in port %d, or compare it", n, n)
 	}
 	return p.numeric(before, token{kind: number, text: start.text, offset: start.offset, number: n})
@@ -94,6 +102,12 @@ func (p *parser) parentheses(before qualifiers) item {
 func (p *parser) stray(t token) {
 	switch t.kind {
 	case ipv4, ipv6:
+		if net := p.valueAt(p.pos); net != t.text {
+			p.fail(t, "net %s stands alone: write net %s, src net %s or dst net %s", net, net, net, net)
+		}
+		if p.take(); p.peek().is(":") {
+			p.trailing(p.peek())
+		}
 		p.fail(t, "address %s stands alone: write host %s, src %s or dst %s", t.text, t.text, t.text, t.text)
 	case mac:
 		p.fail(t, "address %s stands alone: write ether host %s", t.text, t.text)
@@ -104,8 +118,18 @@ func (p *parser) stray(t token) {
 }
 
 func (p *parser) unknown(t token) {
+	p.advise(t)
 	p.minus(t)
-	if similar := nearest(t.text, keywords()); similar != "" {
+	similar := nearest(t.text, keywords())
+	if strings.ToLower(t.text) != similar {
+		if _, ok := p.names.service(t.text); ok {
+			p.fail(t, "unknown word %s: write port %s for the service", quoted(t.text), t.text)
+		}
+		if _, ok := p.names.protocol(t.text); ok {
+			p.fail(t, "unknown word %s: write proto %s for the protocol", quoted(t.text), t.text)
+		}
+	}
+	if similar != "" {
 		p.fail(t, "unknown word %s, did you mean %q?", quoted(t.text), similar)
 	}
 	p.fail(t, "unknown word %s", quoted(t.text))
@@ -141,6 +165,9 @@ func (p *parser) primitive() part {
 			return p.cast(t, next)
 		case isQualifier(next):
 			return p.qualified(t, p.take())
+		}
+		if next.is("type") && (t.text == "icmp" || t.text == "icmp6") {
+			p.fail(next, "unexpected \"type\": write %s[%stype] == and its number or name", t.text, t.text)
 		}
 		p.refuse(next) // tcp gateway, ip protochain
 		if protocol.alone == nil {
@@ -193,6 +220,10 @@ func (p *parser) vlan() part {
 	}
 	id := p.peekAt(open)
 	if id.kind != number {
+		p.unsigned("vlan", id)
+		if low, high, found := strings.Cut(id.text, "-"); found && isNumeral(low) && isNumeral(high) {
+			p.fail(id, "vlan takes one id: write vlan %s or vlan %s, and so on", low, high)
+		}
 		return part{node: VLAN{Any: true}, depth: 1}
 	}
 	if open > maxNesting {
@@ -200,6 +231,9 @@ func (p *parser) vlan() part {
 	}
 	p.pos += open + 1
 	for range open {
+		if or := p.peek(); or.is("or") {
+			p.fail(or, "vlan takes one id: write vlan %s or vlan %s", id.text, p.peekAt(1).text)
+		}
 		p.expect(")", "to close the parenthesis")
 	}
 	if id.number > 4095 {

@@ -1,0 +1,234 @@
+package filter
+
+import (
+	"fmt"
+	"strings"
+)
+
+// foreign are words of other languages (nftables, iptables, display filters)
+// and of everyday speech, and what to write for them here.
+var foreign = map[string]string{
+	"sport": "src port", "dport": "dst port", "srcport": "src port", "dstport": "dst port", "ports": "port",
+	"saddr": "src host", "daddr": "dst host", "addr": "host", "address": "host", "subnet": "net", "network": "net",
+	"eth": "ether", "ethernet": "ether", "mac": "ether host", "netmask": "mask", "protocol": "proto",
+	"ipv4": "ip", "ip4": "ip", "ipv6": "ip6", "icmp4": "icmp", "icmpv4": "icmp", "icmpv6": "icmp6", "ping": "icmp or icmp6",
+	"dns": "port 53", "tls": "tcp port 443", "ssl": "tcp port 443", "quic": "udp port 443", "dhcp": "udp port 67 or 68",
+	"syn": "tcp[tcpflags] & tcp-syn != 0", "fin": "tcp[tcpflags] & tcp-fin != 0", "rst": "tcp[tcpflags] & tcp-rst != 0",
+	"size": "len", "than": "the number alone", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<=",
+}
+
+// fields are those of display filters (Wireshark, tshark -Y) that have words or
+// numbers here.
+var fields = map[string]string{
+	"eth.addr": "ether host", "eth.src": "ether src host", "eth.dst": "ether dst host", "eth.type": "ether proto",
+	"ip.addr": "host", "ip.src": "src host", "ip.dst": "dst host", "ip.host": "host",
+	"ip.src_host": "src host", "ip.dst_host": "dst host", "ip.proto": "ip proto", "ip.ttl": "ip[8]", "ip.len": "ip[2:2]",
+	"ipv6.addr": "host", "ipv6.src": "src host", "ipv6.dst": "dst host", "ipv6.host": "host", "ipv6.nxt": "ip6 proto", "ipv6.hlim": "ip6[7]",
+	"tcp.port": "tcp port", "tcp.srcport": "tcp src port", "tcp.dstport": "tcp dst port", "tcp.flags": "tcp[tcpflags]",
+	"udp.port": "udp port", "udp.srcport": "udp src port", "udp.dstport": "udp dst port", "udp.length": "udp[4:2]",
+	"sctp.port": "sctp port", "sctp.srcport": "sctp src port", "sctp.dstport": "sctp dst port",
+	"icmp.type": "icmp[icmptype]", "icmp.code": "icmp[icmpcode]", "icmpv6.type": "icmp6[icmp6type]", "icmpv6.code": "icmp6[icmp6code]",
+	"arp.opcode": "arp[6:2]", "vlan.id": "vlan", "frame.len": "len",
+	"tcp.flags.syn": "tcp[tcpflags] & tcp-syn", "tcp.flags.ack": "tcp[tcpflags] & tcp-ack", "tcp.flags.fin": "tcp[tcpflags] & tcp-fin",
+	"tcp.flags.reset": "tcp[tcpflags] & tcp-rst", "tcp.flags.push": "tcp[tcpflags] & tcp-push", "tcp.flags.urg": "tcp[tcpflags] & tcp-urg",
+}
+
+// marks are characters that no filter has, and what to write for them.
+var marks = map[rune]string{
+	',': "a list is written with or, as in port 80 or 443",
+	';': "a list is written with or, as in port 80 or 443",
+	'{': "a list is written with or, as in port (80 or 443)",
+	'"': "quotes are for the shell alone", '\'': "quotes are for the shell alone",
+}
+
+// advise fails at a word of another language that has words here.
+func (p *parser) advise(t token) {
+	if t.kind != word {
+		return
+	}
+	if words, ok := fields[t.text]; ok {
+		p.fail(t, "%s is a field of display filters, another language: write %s", t.text, p.inWords(words, t))
+	}
+	switch t.text {
+	case "any", "all", "true":
+		p.fail(t, "unknown word %s: the filter of every packet is the empty one", quoted(t.text))
+	}
+	if words, ok := foreign[t.text]; ok {
+		p.fail(t, "unknown word %s: write %s", quoted(t.text), words)
+	}
+	layer, rest, dotted := strings.Cut(t.text, ".")
+	if _, protocol := protocolWords[layer]; dotted && rest != "" && (protocol || foreign[layer] != "" || layer == "http" || layer == "frame") {
+		p.fail(t, "%s is a field of display filters, another language, and has no words here", quoted(t.text))
+	}
+}
+
+// inWords is how what is said of a field, in the tokens behind t, is said in
+// words of this language.
+func (p *parser) inWords(words string, t token) string {
+	behind := p.behind(t)
+	sign, ok := comparison(p.tokens[min(behind, len(p.tokens)-1)])
+	value := p.valueAt(behind + 1)
+	switch flag := strings.Contains(words, "& tcp-"); {
+	case flag && ok && (value == "0") == (sign == "=="):
+		return words + " == 0"
+	case flag:
+		return words + " != 0"
+	case !ok || value == "":
+		return words
+	case words == "len" || strings.HasSuffix(words, "]"):
+		return words + " " + sign + " " + value
+	}
+	return said(words, sign, value)
+}
+
+// behind is where the token behind t is, which is at hand or was just taken.
+func (p *parser) behind(t token) int {
+	if p.peek() == t {
+		return p.pos + 1
+	}
+	return p.pos
+}
+
+// comparison is the operator that a token is, or that it is a word for.
+func comparison(t token) (sign string, ok bool) {
+	sign = t.text
+	if t.kind == word {
+		sign = foreign[t.text]
+	}
+	_, ok = comparisons[sign]
+	return sign, ok && (t.kind == operator || t.kind == word)
+}
+
+// valueAt is the source of an address, a net or a number, or nothing.
+func (p *parser) valueAt(at int) string {
+	if at >= len(p.tokens) {
+		return ""
+	}
+	t := p.tokens[at]
+	switch t.kind {
+	case number, ipv4, ipv6, mac:
+	default:
+		return ""
+	}
+	last := t
+	if at+2 < len(p.tokens) && p.tokens[at+1].is("/") && p.tokens[at+2].kind == number {
+		last = p.tokens[at+2]
+	}
+	return p.text[t.offset : last.offset+last.length]
+}
+
+// said is a comparison of what words name with a value, without a sign.
+func said(words, sign, value string) string {
+	if strings.Contains(value, "/") {
+		words = strings.TrimSuffix(words, "host") + "net"
+	}
+	var n int
+	_, notNumber := fmt.Sscan(value, &n)
+	if before, isPort := strings.CutSuffix(words, "port"); isPort && notNumber == nil {
+		switch {
+		case sign == ">" && n < 65535:
+			return fmt.Sprintf("%sportrange %d-65535", before, n+1)
+		case sign == ">=" && n <= 65535:
+			return fmt.Sprintf("%sportrange %d-65535", before, n)
+		case sign == "<" && 0 < n && n <= 65536:
+			return fmt.Sprintf("%sportrange 0-%d", before, n-1)
+		case sign == "<=" && n <= 65535:
+			return fmt.Sprintf("%sportrange 0-%d", before, n)
+		}
+	}
+	switch sign {
+	case "==":
+		return words + " " + value
+	case "!=":
+		return "not " + words + " " + value
+	}
+	return words
+}
+
+// unsigned fails at a sign between a word and what it is about: port = 80.
+func (p *parser) unsigned(words string, t token) {
+	sign, ok := comparison(t)
+	if !ok {
+		return
+	}
+	source := p.text[t.offset : t.offset+t.length]
+	if value := p.valueAt(p.behind(t)); value != "" {
+		p.fail(t, "unexpected %s: write %s", quoted(source), said(words, sign, value))
+	}
+	p.fail(t, "unexpected %s: write what it is right behind %s", quoted(source), words)
+}
+
+// words are the qualifiers as they are written.
+func (q qualifiers) words() string {
+	words := ""
+	if q.protocol != "" {
+		words = q.protocol + " "
+	}
+	return words + directions[q.direction] + map[what]string{
+		nothing: "host", anAddress: "host", aHost: "host", aNet: "net", aPort: "port", aRange: "portrange", aProtocol: "proto",
+	}[q.what]
+}
+
+// trailing fails at what people put behind an id, if it is that.
+func (p *parser) trailing(t token) {
+	last, value := p.tokens[max(p.pos-1, 0)], p.valueAt(p.pos+1)
+	switch {
+	case t.is("&"):
+		p.fail(t, "& is for numbers: write and")
+	case t.is("|"):
+		p.fail(t, "| is for numbers: write or")
+	case (last.kind == ipv4 || last.kind == ipv6) && t.is(":") && value != "":
+		direction := p.directionBefore()
+		p.fail(t, "an address has no port: write %shost %s and %sport %s", direction, last.text, direction, value)
+	case last.kind == ipv6 && t.is("%"):
+		p.fail(t, "an address in a packet has no zone: leave out what follows %s", last.text)
+	case last.kind == ipv4 && t.kind == ipv4:
+		p.fail(t, "unexpected %q: write %s%s", t.text, p.directionBefore(), p.masked(last, t))
+	case last.kind == number && t.is("/"):
+		p.fail(t, `unexpected "/": the protocol of a port stands before it, as in udp port 53`)
+	case last.kind == number && value != "" && (t.is("-") || t.is(":")):
+		p.fail(t, "unexpected %q: write portrange %s-%s", t.text, last.text, value)
+	case last.kind == word && t.kind == number && portProtocols[last.text] != 0:
+		p.fail(t, "unexpected %s: write %s port %s", quoted(t.text), last.text, t.text)
+	}
+}
+
+// directionBefore is src or dst, if that is said of the address just taken.
+func (p *parser) directionBefore() string {
+	for _, back := range []int{2, 3} { // src 10.0.0.1, src host 10.0.0.1
+		if p.pos < back {
+			break
+		}
+		if t := p.tokens[p.pos-back]; t.is("src") || t.is("dst") {
+			return t.text + " "
+		}
+	}
+	return ""
+}
+
+// masked is the net that was meant by an address and a mask, or by the mask's
+// complement.
+func (p *parser) masked(address, mask token) string {
+	a, _ := p.dotted(address)
+	m, _ := p.dotted(mask)
+	if m>>31 == 0 {
+		m = ^m
+	}
+	return net4Text(a&m, m)
+}
+
+// noAddress fails at a name where an address must be.
+func (p *parser) noAddress(q qualifiers, t token) {
+	p.advise(t)
+	if similar := nearest(t.text, keywords()); similar != "" && t.kind == word {
+		p.fail(t, "%s is not %s, did you mean %q?", quoted(t.text), q.wanted(), similar)
+	}
+	isLetter := func(c rune) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+	switch {
+	case strings.HasSuffix(t.text, ".") && p.peek().is("*"):
+		p.fail(t, "an address has no *: write net %s", strings.TrimRight(t.text, "."))
+	case strings.ContainsFunc(t.text, isLetter) && q.protocol != "ether" && q.what != aNet:
+		p.fail(t, "%s is not %s: names are not looked up; write its address, which getent ahosts finds", quoted(t.text), q.wanted())
+	}
+	p.fail(t, "%s is not %s: names are not looked up", quoted(t.text), q.wanted())
+}
