@@ -69,7 +69,7 @@ func TestUsageErrors(t *testing.T) {
 		{"tcp -c 3 port htpt -q", `tcp port htpt: unknown port name "htpt", did you mean "http"?`},
 		{"-c 3 -- tcp prot 80", `tcp prot 80: unexpected "prot", did you mean "port"?`},
 		{"--all tcp port 80", `--all is every frame, so there is nothing to filter: tcp port 80`},
-		{"1 == 2", `filter "1 == 0": expression rejects all packets`},
+		{"1 == 2", `filter "1 == 2": expression rejects all packets`},
 		{"demmo", `demmo: unknown word "demmo"; for a command: xdplog demo`},
 		{"detatch -i eth0", `detatch: unknown word "detatch"; for a command: xdplog detach`},
 		{"-1 == tpc", `-1 == tpc: unexpected "tpc", did you mean "tcp"?`},

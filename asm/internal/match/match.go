@@ -2,6 +2,7 @@ package match
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
@@ -45,9 +46,12 @@ func Compile(b *assemble.Builder, place Place, f *filter.Filter, no assemble.Lab
 	m.when(f.Root, false, no)
 	if m.known == nil {
 		const most = 100 // it may be a list of thousands
-		text := f.String()
+		text := f.Text
+		if text == "" {
+			text = f.String()
+		}
 		if len(text) > most {
-			text = text[:most] + "..."
+			text = strings.ToValidUTF8(text[:most], "") + "..."
 		}
 		b.Errorf("filter %q: %w", text, ErrRejectsAll)
 	}
