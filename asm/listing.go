@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"errors"
 	"io"
 
 	bpf "github.com/cilium/ebpf/asm"
@@ -19,6 +20,6 @@ func Listing(w io.Writer, insns bpf.Instructions) error { return assemble.Listin
 
 // Errors of [Program] that are the filter's.
 var (
-	ErrTooLarge   = assemble.ErrTooLarge // its code is larger than jumps reach
-	ErrRejectsAll = match.ErrRejectsAll  // it contradicts itself, as in "tcp and udp"
+	ErrTooLarge   = errors.New("filter is too large: split or simplify it") // its code is larger than jumps reach
+	ErrRejectsAll = match.ErrRejectsAll                                     // it contradicts itself, as in "tcp and udp"
 )

@@ -3,6 +3,7 @@ package asm
 import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/xdplog/xdplog/asm/internal/match"
 )
@@ -14,6 +15,12 @@ type place interface {
 
 	// spec is the program without its instructions, maps and name.
 	spec() *ebpf.ProgramSpec
+
+	// context is the BTF of what the program is given a pointer to.
+	context() *btf.Struct
+
+	// maps are what the place's code refers to by name.
+	maps() map[string]*ebpf.MapSpec
 
 	// begin leaves in header and end what of the packet can be read directly,
 	// from the context, which is in ctx.
@@ -34,13 +41,27 @@ type place interface {
 	pass() int32
 }
 
+// position names a place.
+type position uint8
+
+const (
+	inXDPSlot position = iota
+	nowhere            // see [Config.Replay]
+)
+
+// places are all there are. Another one is its own file, and a line here.
+var places = [...]func(Config) place{
+	inXDPSlot: newXDPSlot,
+	nowhere:   newRecorded,
+}
+
 // place returns where the program of a config is to stand.
 func (cfg Config) place() place {
-	slot := xdpSlot{frags: !cfg.NoFrags}
+	at := inXDPSlot
 	if cfg.Replay {
-		return recorded{slot}
+		at = nowhere
 	}
-	return slot
+	return places[at](cfg)
 }
 
 func (b *builder) settle() { b.place.settle(b) }

@@ -3,6 +3,7 @@ package asm
 import (
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/xdplog/xdplog/asm/internal/assemble"
 	"github.com/xdplog/xdplog/asm/internal/layout"
@@ -28,6 +29,15 @@ var (
 	mdIngress = layout.Field{Name: "xdp_md.ingress_ifindex", Offset: 12, Size: bpf.Word}
 )
 
+func newXDPSlot(cfg Config) place { return xdpSlot{frags: !cfg.NoFrags} }
+
+// context is struct xdp_md (linux/bpf.h, 5.8).
+func (xdpSlot) context() *btf.Struct {
+	return contextOf("xdp_md", "data", "data_end", "data_meta", "ingress_ifindex", "rx_queue_index", "egress_ifindex")
+}
+
+func (xdpSlot) maps() map[string]*ebpf.MapSpec { return nil }
+
 func (s xdpSlot) spec() *ebpf.ProgramSpec {
 	program := &ebpf.ProgramSpec{Type: ebpf.XDP, SectionName: "xdp"}
 	if s.frags {
@@ -51,8 +61,8 @@ const maxWalk = 1<<15 - 4
 
 // settle must not let the verifier forget that words are aligned at header: some
 // machines load no others.
-func (s xdpSlot) settle(b *builder) {
-	s.Start(b.Builder, bpf.R1)
+func (xdpSlot) settle(b *builder) {
+	b.place.Start(b.Builder, bpf.R1) // of the place that this one may be embedded in
 	b.Emit(
 		bpf.Sub.Reg(header, bpf.R1),
 		bpf.And.Imm(header, maxWalk),
@@ -60,6 +70,14 @@ func (s xdpSlot) settle(b *builder) {
 		bpf.Add.Reg(header, bpf.R1),
 	)
 }
+
+// maxDirect is what the verifier can track of a packet's bytes (MAX_PACKET_OFF,
+// kernel/bpf/verifier.c), less what is added to it.
+const maxDirect = 0xff00
+
+// Limits implements [match.Place]: drivers put that much into the first buffer,
+// where there are several.
+func (xdpSlot) Limits() (near uint32, direct int32) { return 512, maxDirect }
 
 // Length implements [match.Place].
 func (s xdpSlot) Length(b *assemble.Builder) {

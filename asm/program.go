@@ -1,10 +1,21 @@
 // Package asm assembles the XDP program of xdplog: instruction by instruction,
-// in Go. It is pure: it opens no file and needs no kernel.
+// in Go.
 //
-// The program reports packets and lets every one of them pass unchanged.
+// A program that is compiled ahead can't know the filter, the transport and the
+// sampling of the day: it would ask for each packet what is known before the
+// first, or need a compiler where it runs. So [Program] makes the very program
+// that a [Config] asks for, and its maps, as a value that cilium/ebpf loads. The
+// packet is parsed straight into a wire.Record, the filter is asked as jumps over
+// that record, and what costs most comes last.
+//
+// What always holds: the program lets every packet pass unchanged, each one that
+// it sees is counted as what became of it, and every byte of a record is
+// written. The package is pure: it opens no file and needs no kernel, and equal
+// configs give equal programs.
 package asm
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 
@@ -12,6 +23,7 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/xdplog/xdplog/asm/internal/assemble"
 	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/internal/match"
 	"github.com/xdplog/xdplog/asm/wire"
@@ -31,22 +43,33 @@ func Program(cfg Config) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("assemble program: %w", err)
 	}
-	insns, tables, err := instructions(cfg, way)
+	spec, err := program(cfg, cfg.place(), way)
 	if err != nil {
 		return nil, fmt.Errorf("assemble program: %w", err)
 	}
+	return spec, nil
+}
+
+// program is the program of a config in a place, with its maps.
+func program(cfg Config, at place, way transport) (*ebpf.CollectionSpec, error) {
+	insns, tables, err := instructions(cfg, at, way)
+	if errors.Is(err, assemble.ErrTooFar) { // nothing but a filter makes a program that long
+		err = ErrTooLarge
+	}
+	if err != nil {
+		return nil, err
+	}
 	// The notes beside instructions become BTF line info, which must begin
 	// where the function does.
-	insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(ProgramName), function()).WithSource(bpf.Comment("xdp_md"))
-	program := cfg.place().spec()
+	context := at.context()
+	insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(ProgramName), function(context)).WithSource(bpf.Comment(context.Name))
+	program := at.spec()
 	program.Name = ProgramName
 	program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
 	program.Instructions = insns
 	specs := way.maps()
 	specs[wire.CountersMap] = countersMap()
-	if cfg.Replay {
-		specs[wire.ReplayMap] = replayMap()
-	}
+	maps.Copy(specs, at.maps())
 	maps.Copy(specs, tables)
 	return &ebpf.CollectionSpec{
 		Maps:     specs,
@@ -54,7 +77,7 @@ func Program(cfg Config) (*ebpf.CollectionSpec, error) {
 	}, nil
 }
 
-// Places in the program.
+// Labels of the program.
 const (
 	ipv4Block  label = "ipv4"
 	ipv6Block  label = "ipv6"
@@ -72,12 +95,12 @@ const (
 )
 
 // instructions is the program: what is written here is its flow graph.
-func instructions(cfg Config, way transport) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
+func instructions(cfg Config, at place, way transport) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
 	wanted, err := cfg.filter()
 	if err != nil {
 		return nil, nil, err
 	}
-	b := newBuilder(cfg.place())
+	b := newBuilder(at)
 	b.prologue()
 	way.begin(b)
 

@@ -33,6 +33,12 @@ func replayMap() *ebpf.MapSpec {
 // (BPF_PROG_TEST_RUN), of which it is told what they do not say.
 type recorded struct{ xdpSlot }
 
+func newRecorded(cfg Config) place { return recorded{xdpSlot{frags: !cfg.NoFrags}} }
+
+func (recorded) maps() map[string]*ebpf.MapSpec {
+	return map[string]*ebpf.MapSpec{wire.ReplayMap: replayMap()}
+}
+
 // Length implements [match.Place].
 func (recorded) Length(b *assemble.Builder) { told(b, bpf.R0, replay.length) }
 

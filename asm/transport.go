@@ -3,6 +3,7 @@ package asm
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
@@ -40,12 +41,15 @@ func (t Transport) String() string {
 
 // ParseTransport returns the transport with a name: perf, ringbuf or mmap.
 func ParseTransport(name string) (Transport, error) {
+	var names []string
 	for t, known := range transports {
 		if name == known.name {
 			return Transport(t), nil
 		}
+		names = append(names, known.name)
 	}
-	return 0, fmt.Errorf("unknown transport %q: perf, ringbuf or mmap", name)
+	last := len(names) - 1
+	return 0, fmt.Errorf("unknown transport %q: %s or %s", name, strings.Join(names[:last], ", "), names[last])
 }
 
 // transport is all in which the transports differ on the kernel's side.

@@ -196,7 +196,7 @@ func (b *Builder) Errorf(format string, args ...any) {
 }
 
 // Program returns what was emitted, or all that is wrong with it: an error that
-// wraps [ErrTooLarge] where a jump goes too far.
+// wraps [ErrTooFar] where a jump goes too far.
 func (b *Builder) Program() (bpf.Instructions, error) {
 	for l := range b.used {
 		if !b.bound[l] {
@@ -241,11 +241,12 @@ func (b *Builder) Fragment() (bpf.Instructions, error) {
 	return slices.Clone(b.insns), errors.Join(b.errs...)
 }
 
-// ErrTooLarge is returned for a filter whose code is larger than jumps reach.
-var ErrTooLarge = errors.New("filter is too large: split or simplify it")
+// ErrTooFar is returned for a program in which a jump goes farther than the 16
+// bits of its offset hold, which count in units of 8 bytes (struct bpf_insn,
+// linux/bpf.h).
+var ErrTooFar = errors.New("jump goes too far")
 
-// reachable returns [ErrTooLarge] if a jump goes farther than its 16 bits, which
-// count in units of 8 bytes. Nothing but a filter makes a program that long.
+// reachable returns [ErrTooFar] if a jump does.
 func reachable(insns bpf.Instructions) error {
 	places := make(map[string]bpf.RawInstructionOffset)
 	for iter := insns.Iterate(); iter.Next(); {
@@ -256,8 +257,8 @@ func reachable(insns bpf.Instructions) error {
 		if to == "" || !iter.Ins.OpCode.Class().IsJump() {
 			continue
 		}
-		if int64(places[to])-int64(iter.Offset) > math.MaxInt16 {
-			return ErrTooLarge
+		if distance := int64(places[to]) - int64(iter.Offset); distance > math.MaxInt16 || distance < math.MinInt16 {
+			return ErrTooFar
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -144,5 +145,43 @@ func TestFreshLabelsDiffer(t *testing.T) {
 			t.Errorf("label %q came twice", l)
 		}
 		seen[l] = true
+	}
+}
+
+func TestTooFar(t *testing.T) {
+	for _, test := range []struct {
+		between int
+		err     error
+	}{{32766, nil}, {32767, ErrTooFar}} {
+		b := New(nil)
+		b.Jump("out")
+		for range test.between {
+			b.Emit(bpf.Mov.Imm(bpf.R0, 0))
+		}
+		b.Block("out")
+		b.Emit(bpf.Return())
+		if _, err := b.Program(); !errors.Is(err, test.err) {
+			t.Errorf("over %d instructions: error %v, want %v", test.between, err, test.err)
+		}
+	}
+}
+
+// TestRepeats: what a register holds is known behind conditional jumps, and
+// only where no other way comes in.
+func TestRepeats(t *testing.T) {
+	load, other := bpf.LoadMem(bpf.R0, record, 8, bpf.Word), bpf.LoadMem(bpf.R0, record, 12, bpf.Word)
+	b := New(nil)
+	b.Emit(load)
+	b.Branch(bpf.JEq.Imm(bpf.R0, 1, ""), "in")
+	if !b.Repeats(load) || b.Repeats(other) {
+		t.Error("behind a conditional jump: want the load before it, and no other")
+	}
+	b.Block("in")
+	if b.Repeats(load) {
+		t.Error("at a label: a way from elsewhere is forgotten")
+	}
+	b.Branch(bpf.JEq.Imm(bpf.R0, 2, ""), "out")
+	if b.Repeats(load) {
+		t.Error("behind a label: a way from elsewhere is forgotten")
 	}
 }

@@ -9,21 +9,14 @@ import (
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
-// nearby is how far from a header's start the first buffer of a packet in
-// several is taken to reach.
-const nearby = 512
-
-// Offsets that the verifier can track in the first buffer (MAX_PACKET_OFF, less
-// what is added to them), and that the kernel takes for any of them.
-const (
-	maxOffset    = 0xff00
-	maxAnyOffset = 0xffff
-)
+// maxCopied is the largest offset that kernels take in [Place.Copy].
+const maxCopied = 0xffff
 
 // loadPacket leaves bytes of the packet in r0, in host byte order.
 func (m *matcher) loadPacket(n filter.Load) {
 	size := map[uint8]bpf.Size{1: bpf.Byte, 2: bpf.Half, 4: bpf.Word}[n.Size]
-	if offset, ok := n.Offset.(filter.Number); ok && offset <= nearby {
+	near, direct := m.place.Limits()
+	if offset, ok := n.Offset.(filter.Number); ok && near > 0 && uint32(offset) <= near {
 		m.loadAt(m.headerOf(n.Layer), int16(offset), size, m.abort)
 		return
 	}
@@ -34,7 +27,7 @@ func (m *matcher) loadPacket(n filter.Load) {
 	if m.place.Fragmented() {
 		beyond = m.Fresh("beyond")
 	}
-	m.jumpOn(bpf.JGT.Imm(bpf.R0, maxOffset, ""), beyond)
+	m.jumpOn(bpf.JGT.Imm(bpf.R0, direct, ""), beyond)
 	m.place.Start(m.Builder, bpf.R1)
 	m.Emit(bpf.Add.Reg(bpf.R1, bpf.R0))
 	m.loadAt(bpf.R1, 0, size, beyond)
@@ -166,7 +159,7 @@ func (m *matcher) loadBeyond(beyond assemble.Label, size bpf.Size) {
 	m.Jump(loaded)
 
 	m.Block(beyond)
-	m.jumpOn(bpf.JGT.Imm(bpf.R0, maxAnyOffset, ""), m.abort) // the helper takes 32 bits of it
+	m.jumpOn(bpf.JGT.Imm(bpf.R0, maxCopied, ""), m.abort) // the helper takes 32 bits of it
 	m.called()
 	m.place.Copy(m.Builder, keySlot, int32(size.Sizeof()))
 	m.jumpOn(bpf.JNE.Imm(bpf.R0, 0, ""), m.abort)

@@ -256,7 +256,7 @@ func (m *matcher) jumpOn(ins bpf.Instruction, to assemble.Label) {
 	m.Branch(ins, to)
 }
 
-// land binds a assemble.Label, if anything jumps there.
+// land binds a label, if anything jumps there.
 func (m *matcher) land(l assemble.Label) {
 	known, ok := m.at[l]
 	if !ok {

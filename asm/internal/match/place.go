@@ -29,6 +29,14 @@ type Place interface {
 	// Start leaves in dst where the frame's first byte is, and no other register changed.
 	Start(b *assemble.Builder, dst bpf.Register)
 
+	// Limits are how far code reaches that is not Copy. near is the largest
+	// constant offset into a header at which a byte that is not before
+	// layout.End is taken to be in no buffer; 0 is none, and all are looked for.
+	// direct is the largest offset that may be added to Start. Whatever is
+	// before layout.End up to near or direct, and 4 bytes more, the verifier
+	// must accept.
+	Limits() (near uint32, direct int32)
+
 	// Length leaves in r0 how many bytes the frame has, in all of its buffers.
 	// Where it is Fragmented, that takes r1 to r5.
 	Length(b *assemble.Builder)
