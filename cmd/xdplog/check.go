@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
@@ -22,7 +23,7 @@ it knows most.
 The exit status is 0 if xdplog would work on the interfaces, as far as is known,
 and 1 if a fact that is marked as required says no.`
 
-func checkCommand(env environment) *cobra.Command {
+func checkCommand(env run.Environment) *cobra.Command {
 	var interfaces []string
 	var namespace, output string
 	cmd := &cobra.Command{
@@ -31,7 +32,7 @@ func checkCommand(env environment) *cobra.Command {
 		Long:  checkLong,
 		Args:  noWords,
 		RunE: func(*cobra.Command, []string) error {
-			return check(interfaces, namespace, output, env.stdout)
+			return check(interfaces, namespace, output, env.Stdout)
 		},
 	}
 	addInterface(cmd, list(&interfaces), "interface, repeatable (default: the default route's)")

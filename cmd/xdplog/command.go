@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -43,7 +44,7 @@ const rootExamples = `  xdplog                        what the default route's i
   xdplog --netns web -i eth0    in the network namespace "web"`
 
 // newCommand returns the command line's root. Its state is its own.
-func newCommand(env environment) *cobra.Command {
+func newCommand(env run.Environment) *cobra.Command {
 	var opts options
 	var showVersion bool
 	root := &cobra.Command{
@@ -54,7 +55,7 @@ func newCommand(env environment) *cobra.Command {
 		Args:    cobra.ArbitraryArgs, // filter words
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if showVersion {
-				return printVersion(env.stdout)
+				return printVersion(env.Stdout)
 			}
 			if err := opts.check(cmd.Flags()); err != nil {
 				return err
@@ -64,23 +65,23 @@ func newCommand(env environment) *cobra.Command {
 				return suggest(cmd, words, err)
 			}
 			if opts.dump {
-				return dump(config, env.stdout)
+				return dump(config, env.Stdout)
 			}
 			if err := opts.checkFiles(env); err != nil {
 				return err
 			}
 			if opts.file != "" {
-				return readFile(context.Background(), opts, config, env)
+				return run.File(context.Background(), opts.run(config), env)
 			}
-			return capture(context.Background(), opts, config, env)
+			return capture(&opts, config, env)
 		},
 		SilenceErrors:     true, // run says it
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetOut(env.stdout)
-	root.SetErr(env.stderr)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(env.stdout, help(cmd)) })
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(env.Stdout, help(cmd)) })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if errors.As(err, new(*pflag.NotExistError)) {
 			err = fmt.Errorf("%w (%s --help lists what there is)", err, cmd.CommandPath())
@@ -144,7 +145,7 @@ func noWords(cmd *cobra.Command, words []string) error {
 	return nil
 }
 
-func detachCommand(env environment) *cobra.Command {
+func detachCommand(env run.Environment) *cobra.Command {
 	var name, netns string
 	cmd := &cobra.Command{
 		Use:   "detach -i NAME [--netns NS]",
@@ -161,7 +162,7 @@ Starting xdplog on the interface does the same by itself.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(env.stdout, "took program %d (%s XDP) off %s\n", removed.ID, removed.Mode, name)
+			_, err = fmt.Fprintf(env.Stdout, "took program %d (%s XDP) off %s\n", removed.ID, removed.Mode, name)
 			return err
 		},
 	}

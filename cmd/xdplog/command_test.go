@@ -9,12 +9,14 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
 // runCommand runs a command line that needs no privilege.
 func runCommand(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(args, environment{stdout: &out, stderr: &errs})
+	status = execute(args, run.Environment{Stdout: &out, Stderr: &errs})
 	return status, out.String(), errs.String()
 }
 
@@ -118,7 +120,7 @@ func TestHelp(t *testing.T) {
 		if status != exitOK || stderr != "" {
 			t.Fatalf("%v: status %d, stderr %q", args, status, stderr)
 		}
-		root := newCommand(environment{})
+		root := newCommand(run.Environment{})
 		root.Flags().VisitAll(func(flag *pflag.Flag) {
 			if !strings.Contains(text, "--"+flag.Name) {
 				t.Errorf("%v: no --%s", args, flag.Name)

@@ -7,10 +7,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
-func completionCommand(env environment) *cobra.Command {
+func completionCommand(env run.Environment) *cobra.Command {
 	shells := []cobra.Completion{"bash", "zsh", "fish"}
 	return &cobra.Command{
 		Use:       "completion bash|zsh|fish",
@@ -26,11 +27,11 @@ func completionCommand(env environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			switch words[0] {
 			case "bash":
-				return term.OrClosed(cmd.Root().GenBashCompletionV2(env.stdout, true))
+				return term.OrClosed(cmd.Root().GenBashCompletionV2(env.Stdout, true))
 			case "zsh":
-				return term.OrClosed(cmd.Root().GenZshCompletion(env.stdout))
+				return term.OrClosed(cmd.Root().GenZshCompletion(env.Stdout))
 			case "fish":
-				return term.OrClosed(cmd.Root().GenFishCompletion(env.stdout, true))
+				return term.OrClosed(cmd.Root().GenFishCompletion(env.Stdout, true))
 			}
 			return usage("no completion for %q: must be one of %s", words[0], strings.Join(shells, ", "))
 		},

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
 const demoLong = `Shows xdplog at work, without any traffic of this machine's: makes two network
@@ -20,7 +21,7 @@ namespaces joined by a veth pair, sends UDP and TCP over IPv4 and IPv6 from one
 to the other, and prints what XDP sees of it. It ends by itself and leaves
 nothing behind. It needs root.`
 
-func demoCommand(env environment) *cobra.Command {
+func demoCommand(env run.Environment) *cobra.Command {
 	var opts options
 	cmd := &cobra.Command{
 		Use:   "demo [-o FORMAT]",
@@ -42,10 +43,10 @@ func demoCommand(env environment) *cobra.Command {
 }
 
 // demo captures in a lab of its own, and plays traffic there meanwhile.
-func demo(opts options, env environment) error {
+func demo(opts options, env run.Environment) error {
 	say := func(format string, args ...any) {
 		if !opts.quiet {
-			fmt.Fprintf(env.stderr, format+"\n", args...)
+			fmt.Fprintf(env.Stderr, format+"\n", args...)
 		}
 	}
 	l, err := newLab()
@@ -57,12 +58,12 @@ func demo(opts options, env environment) error {
 
 	opts.interfaces = []string{receiverName}
 	opts.netns = l.receiver.path()
-	c, err := open(opts, asm.Config{}, env)
+	c, err := run.Open(opts.run(asm.Config{}), env)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer c.close()
-	c.session.greet()
+	defer c.Close()
+	c.Greet()
 
 	ctx, end := context.WithCancel(context.Background())
 	var played error
@@ -73,10 +74,10 @@ func demo(opts options, env environment) error {
 			played = fmt.Errorf("demo: %w", err)
 		}
 	})
-	err = c.session.run(ctx)
+	err = c.Run(ctx)
 	end()
 	group.Wait()
-	return oneOf(err, played)
+	return run.OneOf(err, played)
 }
 
 // Where the traffic goes: the ports of DNS and HTTP.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
 // TestImage holds the Dockerfile to the root that the end-to-end tests build by
@@ -27,7 +29,7 @@ func TestService(t *testing.T) {
 			lines++
 			words := strings.Fields(value)[1:]
 			words[len(words)-1] = strings.Replace(words[len(words)-1], "$XDPLOG_FLAGS", "-q", 1)
-			cmd, rest, err := newCommand(environment{}).Find(words)
+			cmd, rest, err := newCommand(run.Environment{}).Find(words)
 			if err == nil {
 				err = cmd.ParseFlags(rest)
 			}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
 func TestFilterWords(t *testing.T) {
@@ -45,7 +46,7 @@ func TestFilterWords(t *testing.T) {
 // parseWords is the filter of a command line.
 func parseWords(args []string) (string, error) {
 	var opts options
-	root := newCommand(environment{})
+	root := newCommand(run.Environment{})
 	root.ResetFlags()
 	opts.addFlags(root)
 	if err := root.ParseFlags(filterNumbers(root, args)); err != nil {
@@ -128,7 +129,7 @@ func TestCaret(t *testing.T) {
 		t.Skip(err)
 	}
 	defer terminal.Close()
-	if status := run([]string{"tcp", "port", "htpt"}, environment{stderr: terminal}); status != exitUsage {
+	if status := execute([]string{"tcp", "port", "htpt"}, run.Environment{Stderr: terminal}); status != exitUsage {
 		t.Errorf("status %d", status)
 	}
 	var said string

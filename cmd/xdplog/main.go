@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
@@ -32,35 +33,25 @@ func main() {
 	// that has not asked for SIGPIPE. Asked for, it is an error of the write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	os.Exit(run(os.Args[1:], environment{os.Stdin, os.Stdout, os.Stderr, signals, renounce}))
+	os.Exit(execute(os.Args[1:], run.Environment{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Renounce: run.Renounce,
+	}))
 }
 
-// An environment is what a command has to do with besides its arguments.
-type environment struct {
-	stdin   *os.File         // read by -r -
-	stdout  io.Writer        // events, and what was asked for
-	stderr  io.Writer        // everything else
-	signals <-chan os.Signal // each of them ends a run
-
-	// renounce gives up what a run needs no more, but what count still takes;
-	// nil where the process has other things to do.
-	renounce func(count func() error) error
-}
-
-// run runs a command line and returns the exit status. What went wrong is one
+// execute runs a command line and returns the exit status. What went wrong is one
 // line on stderr.
-func run(args []string, env environment) int {
-	terminal := term.IsTerminal(env.stderr)
-	env.stderr = term.NewPatientWriter(env.stderr)
+func execute(args []string, env run.Environment) int {
+	terminal := term.IsTerminal(env.Stderr)
+	env.Stderr = term.NewPatientWriter(env.Stderr)
 	command := newCommand(env)
 	command.SetArgs(filterNumbers(command, args))
 	err := advise(command.Execute())
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(env.stderr, "xdplog: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
+	fmt.Fprintf(env.Stderr, "xdplog: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
 	if terminal {
-		io.WriteString(env.stderr, caret(err))
+		io.WriteString(env.Stderr, caret(err))
 	}
 	if errors.As(err, new(usageError)) {
 		return exitUsage

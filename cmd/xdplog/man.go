@@ -7,17 +7,18 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
-func manCommand(env environment) *cobra.Command {
+func manCommand(env run.Environment) *cobra.Command {
 	return &cobra.Command{
 		Use:     "man",
 		Short:   "print the manual page, for man -l -",
 		Example: "  xdplog man | man -l -",
 		Args:    noWords,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := env.stdout.Write(manual(cmd.Root()))
+			_, err := env.Stdout.Write(manual(cmd.Root()))
 			return term.OrClosed(err)
 		},
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
 // TestManual holds the page in docs to the command: make man writes it anew.
@@ -21,7 +23,7 @@ func TestManual(t *testing.T) {
 	if text != string(kept) {
 		t.Error("docs/man/xdplog.1 is not what xdplog man prints: run make man")
 	}
-	root := newCommand(environment{})
+	root := newCommand(run.Environment{})
 	root.Flags().VisitAll(func(flag *pflag.Flag) {
 		if !strings.Contains(text, `\-\-`+escapeRoff(flag.Name)) {
 			t.Errorf("no --%s", flag.Name)

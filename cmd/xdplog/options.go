@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -15,7 +12,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
@@ -97,11 +94,6 @@ func (o *options) addQuiet(flags *pflag.FlagSet) {
 	addSwitch(flags, &o.quiet, "quiet", "q", "no start and end lines")
 }
 
-// format returns that of the output, in its style on stdout.
-func (o *options) format(interfaces []names.Interface, stdout io.Writer) format.Format {
-	return o.lines().New(format.Options{Interfaces: interfaces, Style: o.style, Output: stdout})
-}
-
 // lines is the format of the events' lines: beside a file none, where none is
 // asked for.
 func (o *options) lines() format.Kind {
@@ -112,21 +104,6 @@ func (o *options) lines() format.Kind {
 		return format.None()
 	}
 	return format.Default()
-}
-
-// silent reports whether packets are written to a file and no lines to stdout,
-// so that it does not matter who reads those.
-func (o *options) silent() bool { return o.write != "" && o.lines().Silent }
-
-// mayChooseTransport reports whether another transport than the default would do.
-func (o *options) mayChooseTransport() bool { return !o.transportGiven && o.write == "" }
-
-// timeout returns a context that is done when the run has lasted long enough.
-func (o *options) timeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if o.duration == 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, o.duration)
 }
 
 // liveFlags mean nothing where packets come from a file.
@@ -186,11 +163,11 @@ func (o *options) check(given *pflag.FlagSet) error {
 
 // checkFiles refuses to write packets to a terminal, or over the file that is read,
 // and lines and packets to the same place, by whatever names.
-func (o *options) checkFiles(env environment) error {
+func (o *options) checkFiles(env run.Environment) error {
 	if o.write == "" {
 		return nil
 	}
-	if file, ok := env.stdout.(*os.File); ok && o.write == "-" && term.IsTerminal(file) {
+	if file, ok := env.Stdout.(*os.File); ok && o.write == "-" && term.IsTerminal(file) {
 		return usage("-w - would write binary data to the terminal: redirect it or name a file")
 	}
 	stat := func(name string, standard any) fs.FileInfo {
@@ -203,30 +180,35 @@ func (o *options) checkFiles(env environment) error {
 		}
 		return info
 	}
-	to := stat(o.write, env.stdout)
+	to := stat(o.write, env.Stdout)
 	switch {
 	case to == nil:
 		return nil
-	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.stdin), to):
+	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.Stdin), to):
 		return usage("-w %s is the file that is read: name another one to write", o.write)
-	case !o.lines().Silent && os.SameFile(stat("-", env.stdout), to):
+	case !o.lines().Silent && os.SameFile(stat("-", env.Stdout), to):
 		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output.Name)
 	}
 	return nil
 }
 
-// recording opens the file to write, or for "-" takes stdout. It is nil where
-// none is wanted.
-func (o *options) recording(env environment) (*capfile.Writer, error) {
-	about := capfile.WriterOptions{SnapLen: o.snapLen, Live: o.file == ""}
-	switch file, ok := env.stdout.(*os.File); {
-	case o.write == "":
-		return nil, nil
-	case o.write != "-":
-		return capfile.Create(o.write, about, env.signals)
-	case !ok:
-		return nil, errors.New("-w - needs a file or a pipe as standard output")
-	default:
-		return capfile.NewWriter(file, about), nil
+// run is what these options say to package run, of a program.
+func (o *options) run(program asm.Config) run.Options {
+	return run.Options{
+		Program:        program,
+		Interfaces:     o.interfaces,
+		Netns:          o.netns,
+		Mode:           o.mode,
+		FixedTransport: o.transportGiven || o.write != "",
+		File:           o.file,
+		Output:         o.lines(),
+		Style:          o.style,
+		Write:          o.write,
+		SnapLen:        o.snapLen,
+		Metrics:        o.metrics,
+		Count:          o.count,
+		Duration:       o.duration,
+		Stats:          o.stats,
+		Quiet:          o.quiet,
 	}
 }

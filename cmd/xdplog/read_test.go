@@ -15,8 +15,10 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
 // readBytes runs xdplog -r on a file of these bytes.
@@ -31,6 +33,11 @@ func readBytes(t testing.TB, file []byte, args ...string) (status int, stdout, s
 }
 
 const greetingOf = "reading from file f.pcap, link-type EN10MB (Ethernet), snapshot length 65535\n"
+
+// closing is the lines at the end of a run with n events.
+func closing(n int) string {
+	return string(format.None().New(format.Options{}).AppendCounters(nil, wire.Counters{Captured: uint64(n)}, time.Time{}))
+}
 
 func TestReadPcap(t *testing.T) {
 	needRoot(t)
@@ -196,7 +203,7 @@ func TestReadStdin(t *testing.T) {
 	ended := make(chan int, 1)
 	go func() {
 		defer stdout.Close()
-		ended <- run([]string{"-r", "-"}, environment{stdin: stdin, stdout: stdout, stderr: &errs, signals: signals})
+		ended <- execute([]string{"-r", "-"}, run.Environment{Stdin: stdin, Stdout: stdout, Stderr: &errs, Signals: signals})
 	}()
 	packet := (len(file) - 24) / 2
 	feed.Write(file[:24+packet+5]) // and a part of the second
@@ -224,7 +231,7 @@ func TestReadInterruptedEarly(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	time.AfterFunc(20*time.Millisecond, func() { signals <- syscall.SIGINT })
 	var errs bytes.Buffer
-	if status := run([]string{"-r", name}, environment{stderr: &errs, signals: signals}); status != exitOK || errs.Len() > 0 {
+	if status := execute([]string{"-r", name}, run.Environment{Stderr: &errs, Signals: signals}); status != exitOK || errs.Len() > 0 {
 		t.Errorf("status %d, stderr %q", status, errs.String())
 	}
 }
@@ -245,7 +252,7 @@ func BenchmarkReadFile(b *testing.B) {
 		b.Run(output, func(b *testing.B) {
 			for b.Loop() {
 				var errs bytes.Buffer
-				if status := run([]string{"-r", file, "-o", output}, environment{stdout: null, stderr: &errs}); status != exitOK ||
+				if status := execute([]string{"-r", file, "-o", output}, run.Environment{Stdout: null, Stderr: &errs}); status != exitOK ||
 					!strings.Contains(errs.String(), fmt.Sprint(packets)) {
 					b.Fatalf("status %d, stderr %s", status, errs.String())
 				}

@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
 )
 
 func TestTerminalRefused(t *testing.T) {
 	near, _ := termtest.Open(t)
 	var errs bytes.Buffer
-	status := run([]string{"-i", "lo", "-w", "-"}, environment{stdout: near, stderr: &errs})
+	status := execute([]string{"-i", "lo", "-w", "-"}, run.Environment{Stdout: near, Stderr: &errs})
 	want := "xdplog: -w - would write binary data to the terminal: redirect it or name a file\n"
 	if status != exitUsage || errs.String() != want {
 		t.Errorf("status %d, stderr %q, want %d, %q", status, errs.String(), exitUsage, want)
@@ -36,7 +37,7 @@ func TestPipeNobodyReads(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	time.AfterFunc(20*time.Millisecond, func() { signals <- os.Interrupt })
 	var errs bytes.Buffer
-	status := run([]string{"-i", "lo", "-w", name}, environment{stdout: io.Discard, stderr: &errs, signals: signals})
+	status := execute([]string{"-i", "lo", "-w", name}, run.Environment{Stdout: io.Discard, Stderr: &errs, Signals: signals})
 	if status != exitFailure || !strings.HasPrefix(errs.String(), "xdplog: interrupted before anybody read") {
 		t.Errorf("status %d, stderr %q", status, errs.String())
 	}
@@ -114,7 +115,7 @@ func TestFileOntoItself(t *testing.T) {
 	defer file.Close()
 	for _, args := range []string{"-r " + name + " -w " + other, "-r - -w " + name, "-r " + name + " -w -", "-w " + name + " -o json"} {
 		var stderr bytes.Buffer
-		status := run(strings.Fields(args), environment{stdin: file, stdout: file, stderr: &stderr})
+		status := execute(strings.Fields(args), run.Environment{Stdin: file, Stdout: file, Stderr: &stderr})
 		if after, _ := os.ReadFile(name); status != exitUsage || !bytes.Equal(before, after) {
 			t.Errorf("%s: status %d, %d bytes are left of %d, stderr %q", args, status, len(after), len(before), &stderr)
 		}

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"context"
@@ -46,7 +46,7 @@ type session struct {
 	ordered     bool            // events come in the order to print
 	record      *capfile.Writer // of packets; nil: none
 	unseen      bool            // nothing is written to stdout
-	environment
+	Environment
 }
 
 // errInterrupted is the end by a second signal.
@@ -56,7 +56,7 @@ var errInterrupted = errors.New("interrupted while printing the rest")
 // and prints what was captured by then.
 func (s *session) run(ctx context.Context) error {
 	lost, wait := s.watch()
-	var output io.Writer = s.stdout
+	var output io.Writer = s.Stdout
 	if s.unseen {
 		output = io.Discard
 	}
@@ -83,11 +83,11 @@ func (s *session) run(ctx context.Context) error {
 	if term.IsClosed(cause) || term.IsClosed(pump.failure()) {
 		return detached // whoever was reading has seen enough
 	}
-	return oneOf(cause, s.conclude(pump, drained), detached)
+	return OneOf(cause, s.conclude(pump, drained), detached)
 }
 
-// oneOf returns the errors that are not nil as one, on one line.
-func oneOf(errs ...error) error {
+// OneOf returns the errors that are not nil as one, on one line.
+func OneOf(errs ...error) error {
 	var all error
 	for _, err := range errs {
 		switch {
@@ -108,28 +108,28 @@ func (s *session) greet() {
 	}
 	for _, a := range s.attachments {
 		if id := a.TookOver(); id != 0 {
-			fmt.Fprintf(s.stderr, "took %s over from a killed xdplog (program %d)\n", names.OneWord(a.Interface()), id)
+			fmt.Fprintf(s.Stderr, "took %s over from a killed xdplog (program %d)\n", names.OneWord(a.Interface()), id)
 		}
 		why := ""
 		if err := a.Fallback(); err != nil {
 			why = "; " + err.Error()
 		}
-		fmt.Fprintf(s.stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", names.OneWord(a.Interface()), a.Mode(), why)
+		fmt.Fprintf(s.Stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", names.OneWord(a.Interface()), a.Mode(), why)
 	}
 	if s.metrics != "" {
-		fmt.Fprintf(s.stderr, "metrics on %s\n", s.metrics)
+		fmt.Fprintf(s.Stderr, "metrics on %s\n", s.metrics)
 	}
 }
 
 // renounce gives up the rights that have been needed until now. Where it can't,
 // the run is as good without.
 func (s *session) renounce() {
-	if s.environment.renounce == nil {
+	if s.Environment.Renounce == nil {
 		return
 	}
-	err := s.environment.renounce(func() error { _, err := s.source.Counters(); return err })
+	err := s.Environment.Renounce(func() error { _, err := s.source.Counters(); return err })
 	if err != nil && !s.quiet {
-		fmt.Fprintf(s.stderr, "goes on with all its rights: %v\n", err)
+		fmt.Fprintf(s.Stderr, "goes on with all its rights: %v\n", err)
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *session) watch() (lost <-chan error, wait func()) {
 // lost or nobody reads the output any more, else with nil.
 func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) error {
 	var tick <-chan time.Time
-	stats := newStats(s.kind, s.format, s.environment, time.Now())
+	stats := newStats(s.kind, s.format, s.Environment, time.Now())
 	defer stats.clear()
 	if s.stats > 0 {
 		ticker := time.NewTicker(s.stats)
@@ -161,7 +161,7 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 	}
 	for {
 		select {
-		case <-s.signals:
+		case <-s.Signals:
 			return nil
 		case <-ctx.Done():
 			return nil
@@ -186,7 +186,7 @@ func (s *session) detach() error {
 	for i, a := range s.attachments {
 		errs[i] = a.Close()
 	}
-	return oneOf(errs...)
+	return OneOf(errs...)
 }
 
 // echo is how long another signal counts as the first: a terminal and timeout(1)
@@ -206,7 +206,7 @@ func (s *session) drain(p *pump) error {
 		case <-p.done:
 			return nil
 		case <-other:
-			signals = s.signals
+			signals = s.Signals
 		case <-signals:
 			return errInterrupted
 		case <-look.C:
@@ -237,7 +237,7 @@ func (s *session) conclude(p *pump, drained error) error {
 	case p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
 	case missing > 0 && !s.quiet:
-		fmt.Fprintf(s.stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
+		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
 	}
 	if !s.quiet {
 		s.print(p.ofRun(counters))
@@ -247,5 +247,5 @@ func (s *session) conclude(p *pump, drained error) error {
 
 // print prints counters on stderr. That they can't be, nobody can be told.
 func (s *session) print(c wire.Counters) {
-	s.stderr.Write(s.format.AppendCounters(nil, c, time.Now()))
+	s.Stderr.Write(s.format.AppendCounters(nil, c, time.Now()))
 }

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"io"
@@ -22,10 +22,10 @@ type stats struct {
 
 // newStats begins at a time with counters of zero. A line in place is for a
 // terminal that shows nothing else meanwhile, and for lines that people read.
-func newStats(kind format.Kind, f format.Format, env environment, at time.Time) *stats {
+func newStats(kind format.Kind, f format.Format, env Environment, at time.Time) *stats {
 	return &stats{
-		to: env.stderr, format: f, at: at,
-		live: !kind.Machine && term.IsTerminal(env.stderr) && (kind.Silent || !term.IsTerminal(env.stdout)),
+		to: env.Stderr, format: f, at: at,
+		live: !kind.Machine && term.IsTerminal(env.Stderr) && (kind.Silent || !term.IsTerminal(env.Stdout)),
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"io"
@@ -21,7 +21,7 @@ var (
 // TestStatsInPlace is what a terminal gets: one line, and at the end none.
 func TestStatsInPlace(t *testing.T) {
 	terminal, screen := termtest.Open(t)
-	env := environment{stdout: new(strings.Builder), stderr: term.NewPatientWriter(terminal)}
+	env := Environment{Stdout: new(strings.Builder), Stderr: term.NewPatientWriter(terminal)}
 	s := newStats(format.Default(), format.Default().New(format.Options{}), env, eventtest.Time)
 	s.print(statsBefore, eventtest.Time.Add(time.Second))
 	s.print(statsNow, eventtest.Time.Add(2*time.Second))
@@ -60,7 +60,7 @@ func TestStatsPlace(t *testing.T) {
 		{"counters in a pipe", "none", terminal, pipe, false},
 		{"JSON", "json", pipe, terminal, false},
 	} {
-		env := environment{stdout: c.stdout, stderr: c.stderr}
+		env := Environment{Stdout: c.stdout, Stderr: c.stderr}
 		kind := kindOf(t, c.output)
 		if s := newStats(kind, kind.New(format.Options{}), env, eventtest.Time); s.live != c.live {
 			t.Errorf("%s: live is %v, want %v", c.name, s.live, c.live)

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"bytes"
@@ -56,7 +56,7 @@ func newFixture(captured int) *fixture {
 	f.session = session{
 		source: f.source, attachments: []attachment{f.attachment},
 		format:      format.Default().New(format.Options{Interfaces: eventtest.Interfaces}),
-		environment: environment{stdout: &f.out, stderr: &f.errs, signals: f.signals},
+		Environment: Environment{Stdout: &f.out, Stderr: &f.errs, Signals: f.signals},
 	}
 	return f
 }

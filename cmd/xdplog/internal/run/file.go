@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
@@ -19,10 +18,10 @@ import (
 	"github.com/xdplog/xdplog/reader"
 )
 
-// readFile runs the packets of a capture file through the program, in the
-// kernel, and prints the events.
-func readFile(ctx context.Context, opts options, config asm.Config, env environment) (err error) {
-	file, err := capfile.Open(opts.file, env.stdin, env.signals)
+// File runs the packets of a capture file through the program, in the kernel, and
+// prints the events.
+func File(ctx context.Context, o Options, env Environment) (err error) {
+	file, err := capfile.Open(o.File, env.Stdin, env.Signals)
 	if errors.Is(err, capfile.ErrInterrupted) {
 		return nil
 	}
@@ -30,51 +29,51 @@ func readFile(ctx context.Context, opts options, config asm.Config, env environm
 		return err
 	}
 	defer file.Close()
-	record, err := opts.recording(env)
+	record, err := o.record(env)
 	if err != nil {
 		return err
 	}
 	if record != nil {
-		defer func() { err = oneOf(err, record.Close()) }()
+		defer func() { err = OneOf(err, record.Close()) }()
 	}
-	collection, err := loader.Load(config)
+	collection, err := loader.Load(o.Program)
 	if err != nil {
 		return err
 	}
 	defer collection.Close()
-	replay, err := reader.NewReplay(collection, config.Match)
+	replay, err := reader.NewReplay(collection, o.Program.Match)
 	if err != nil {
 		return err
 	}
 	defer replay.Close()
-	lines := opts.format(nil, env.stdout)
-	ctx, cancel := opts.timeout(ctx)
+	lines := o.format(nil, env.Stdout)
+	ctx, cancel := timeout(ctx, o.Duration)
 	defer cancel()
 
-	if !opts.quiet {
-		fmt.Fprintln(env.stderr, file.Greeting())
+	if !o.Quiet {
+		fmt.Fprintln(env.Stderr, file.Greeting())
 	}
 	source := &fileSource{
 		replay: replay,
 		ahead:  file.ReadAhead(batch),
 		format: lines,
 		record: record,
-		limit:  opts.count,
-		pin:    config.Sample.N > 1 && !config.Sample.Random,
+		limit:  o.Count,
+		pin:    o.Program.Sample.N > 1 && !o.Program.Sample.Random,
 		over:   make(chan struct{}),
 	}
 	defer source.ahead.Close()
 	s := session{
 		source:      source,
-		kind:        opts.lines(),
+		kind:        o.output(),
 		format:      lines,
-		limit:       opts.count,
-		stats:       opts.stats,
-		quiet:       opts.quiet,
+		limit:       o.Count,
+		stats:       o.Stats,
+		quiet:       o.Quiet,
 		ordered:     true,
 		record:      record,
-		unseen:      opts.silent(),
-		environment: env,
+		unseen:      o.silent(),
+		Environment: env,
 	}
 	return s.run(ctx)
 }

@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"bufio"
@@ -42,13 +42,13 @@ func TestWriteFails(t *testing.T) {
 	f := newFixture(1000)
 	event := eventtest.Usual()
 	tenAndAHalf := len(f.format.AppendEvent(nil, &event)) * 21 / 2
-	f.stdout = &failAfter{tenAndAHalf, fmt.Errorf("write: %w", syscall.ENOSPC)}
+	f.Stdout = &failAfter{tenAndAHalf, fmt.Errorf("write: %w", syscall.ENOSPC)}
 	f.check(t, f.run(context.Background()), 0, "write: no space left on device: 990 captured events not written", closing(1000))
 }
 
 func TestClosedPipeEndsQuietly(t *testing.T) {
 	f := newFixture(1000)
-	f.stdout = &failAfter{80, fmt.Errorf("write: %w", syscall.EPIPE)}
+	f.Stdout = &failAfter{80, fmt.Errorf("write: %w", syscall.EPIPE)}
 	f.check(t, f.run(context.Background()), 0, "<nil>", "")
 }
 
@@ -60,7 +60,7 @@ func TestClosedPipeEndsAtOnce(t *testing.T) {
 	}
 	defer write.Close()
 	f := newFixture(0)
-	f.stdout = write
+	f.Stdout = write
 	time.AfterFunc(10*time.Millisecond, func() { read.Close() })
 	f.check(t, f.run(context.Background()), 0, "<nil>", "")
 }
@@ -73,7 +73,7 @@ func TestEventsComePromptly(t *testing.T) {
 	defer read.Close()
 	defer write.Close()
 	f := newFixture(0)
-	f.stdout = write
+	f.Stdout = write
 	done := make(chan error)
 	go func() { done <- f.run(context.Background()) }()
 	lines := bufio.NewReader(read)
@@ -92,7 +92,7 @@ func TestBlockedStdoutDoesNotHoldTheProgram(t *testing.T) {
 		f := newFixture(1000)
 		stdout := make(blocked)
 		defer close(stdout)
-		f.stdout = stdout
+		f.Stdout = stdout
 		start := time.Now()
 		time.AfterFunc(time.Hour, func() { f.signals <- syscall.SIGTERM })
 		f.check(t, f.run(context.Background()), 0, "output is blocked: 1000 captured events not written", closing(1000))
@@ -107,7 +107,7 @@ func TestSecondSignalEndsDraining(t *testing.T) {
 		f := newFixture(1000)
 		stdout := make(blocked)
 		defer close(stdout)
-		f.stdout = stdout
+		f.Stdout = stdout
 		f.signals <- os.Interrupt
 		time.AfterFunc(300*time.Millisecond, func() { f.signals <- os.Interrupt })
 		start := time.Now()

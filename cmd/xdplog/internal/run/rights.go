@@ -1,4 +1,4 @@
-package main
+package run
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ func keepable() []capabilitySet {
 	return []capabilitySet{detach, detach | 1<<unix.CAP_BPF, detach | 1<<unix.CAP_SYS_ADMIN}
 }
 
-// renounce gives up, for good and on every thread, the rights that a run does
+// Renounce gives up, for good and on every thread, the rights that a run does
 // not need any more once everything is open and attached. What it then still
 // has to do, count tries.
 //
@@ -36,7 +36,7 @@ func keepable() []capabilitySet {
 //
 // A binary that was built with cgo may have threads that Go doesn't know of. It
 // keeps its rights, without an error.
-func renounce(count func() error) error {
+func Renounce(count func() error) error {
 	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 	switch errno {
 	case 0:

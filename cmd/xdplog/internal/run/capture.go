@@ -1,0 +1,162 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// A Capture is what a run has in the kernel, and the session over it.
+type Capture struct {
+	session  session
+	duration time.Duration // 0: no end
+	closers  []io.Closer   // in the order in which they were opened
+}
+
+// Open loads the program and attaches it to every interface, or to none. What
+// then comes waits for [Capture.Run].
+func Open(o Options, env Environment) (_ *Capture, err error) {
+	if len(o.Interfaces) == 0 {
+		name, err := loader.DefaultInterface(o.Netns)
+		if err != nil {
+			return nil, err
+		}
+		o.Interfaces = []string{name}
+	}
+
+	c := &Capture{duration: o.Duration}
+	complete := false
+	defer func() { // also when something panics
+		if !complete {
+			c.Close()
+		}
+	}()
+	packets, err := o.record(env)
+	if err != nil {
+		return nil, err
+	}
+	if packets != nil {
+		c.closers = append(c.closers, packets)
+	}
+	var endpoint *metrics.Endpoint
+	if o.Metrics != "" {
+		if endpoint, err = metrics.Listen(o.Metrics); err != nil {
+			return nil, err
+		}
+		c.closers = append(c.closers, endpoint)
+	}
+	collection, events, err := load(o.Program)
+	if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
+		if !o.Quiet {
+			fmt.Fprintln(env.Stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
+		}
+		o.Program.Transport = asm.Ringbuf
+		collection, events, err = load(o.Program)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.closers = append(c.closers, closeCollection{collection}, events)
+
+	var attachments []attachment
+	var interfaces []names.Interface
+	var recorded []capfile.Interface
+	for _, name := range o.Interfaces {
+		a, err := loader.Attach(collection, loader.Options{
+			Interface: name, Mode: o.Mode, Namespace: o.Netns,
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.closers = append(c.closers, a)
+		attachments = append(attachments, a)
+		attached := names.Interface{Index: a.Index(), Name: a.Interface()}
+		interfaces = append(interfaces, attached)
+		recorded = append(recorded, capfile.Interface{Interface: attached, Speed: a.Speed()})
+	}
+	if packets != nil {
+		if err := packets.Begin(recorded); err != nil {
+			return nil, err
+		}
+	}
+	c.session = session{
+		source:      events,
+		attachments: attachments,
+		kind:        o.output(),
+		format:      o.format(interfaces, env.Stdout),
+		limit:       o.Count,
+		stats:       o.Stats,
+		quiet:       o.Quiet,
+		record:      packets,
+		unseen:      o.silent(),
+		Environment: env,
+	}
+	if endpoint != nil {
+		counted := metrics.NewMeter(events, collection.Programs[asm.ProgramName], interfaces)
+		c.session.source, c.session.metrics = counted, endpoint.URL()
+		endpoint.Serve(counted)
+		c.closers = append(c.closers, endpoint) // twice: it ends before what it reads
+	}
+	complete = true
+	return c, nil
+}
+
+// Greet says what the program was attached to.
+func (c *Capture) Greet() { c.session.greet() }
+
+// Renounce gives up the rights that have been needed until now, if the
+// environment says how.
+func (c *Capture) Renounce() { c.session.renounce() }
+
+// Run prints what interfaces receive until ctx is done, a signal comes or the
+// options say that it is enough. The program is off then.
+func (c *Capture) Run(ctx context.Context) error {
+	ctx, cancel := timeout(ctx, c.duration)
+	defer cancel()
+	err := c.session.run(ctx)
+	if c.session.record != nil {
+		err = OneOf(err, c.session.record.Close())
+	}
+	return err
+}
+
+// load puts the program into the kernel, and opens the reader of its events.
+func load(config asm.Config) (*ebpf.Collection, *reader.Reader, error) {
+	collection, err := loader.Load(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	events, err := reader.New(collection, reader.Options{Buffer: config.Buffer})
+	if err != nil {
+		collection.Close()
+		return nil, nil, err
+	}
+	return collection, events, nil
+}
+
+// Close takes everything out of the kernel that is still there. Errors of
+// detaching have been told by then, and nothing else is worth one.
+func (c *Capture) Close() {
+	for i := len(c.closers) - 1; i >= 0; i-- {
+		c.closers[i].Close()
+	}
+	c.closers = nil
+}
+
+type closeCollection struct{ *ebpf.Collection }
+
+func (c closeCollection) Close() error {
+	c.Collection.Close()
+	return nil
+}

@@ -1,0 +1,106 @@
+// Package run is a run of xdplog, from attached to detached: [Open] puts the
+// program on interfaces and [Capture.Run] prints what they receive, [File] does
+// the same to the packets of a file.
+//
+// Whatever happens, the program must be off the interface in the end, and no
+// event that was captured may be missing without a word. So one goroutine, the
+// pump, reads, formats and writes, and may get stuck on a writer; the session
+// waits beside it for a signal, a limit or a lost interface, takes the program
+// off first, has the pump drain what was captured by then, and says how many
+// events were not written if that takes too long.
+//
+// It imports capfile, format, metrics, names and term beside it, and the library.
+package run
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/loader"
+)
+
+// Options say what a run is to do. The zero value prints what the default route's
+// interface receives, as text, until a signal comes.
+type Options struct {
+	Program asm.Config // what to report
+
+	// Where packets come from: interfaces, or a file for [File].
+	Interfaces     []string // none: the default route's
+	Netns          string   // network namespace of the interfaces; "": this one
+	Mode           loader.Mode
+	FixedTransport bool   // that of Program or none, where it can't be had
+	File           string // to read; "-": standard input
+
+	// Where they go.
+	Output  format.Kind // of lines on stdout; the zero kind: the default
+	Style   format.Style
+	Write   string // pcapng file to write; "-": stdout; "": none
+	SnapLen int    // bytes of each packet in it
+	Metrics string // address of the Prometheus endpoint; "": none
+
+	// How long, and what is said of it on stderr.
+	Count    uint64        // events to print; 0: no limit
+	Duration time.Duration // 0: no limit
+	Stats    time.Duration // between prints of the counters; 0: at the end alone
+	Quiet    bool          // no start and end lines
+}
+
+// An Environment is what a run has to do with besides its options.
+type Environment struct {
+	Stdin   *os.File         // read by -r -
+	Stdout  io.Writer        // events, and what was asked for
+	Stderr  io.Writer        // everything else
+	Signals <-chan os.Signal // each of them ends a run
+
+	// Renounce gives up what a run needs no more, but what count still takes;
+	// nil where the process has other things to do. See [Renounce].
+	Renounce func(count func() error) error
+}
+
+// output is the kind of the events' lines.
+func (o *Options) output() format.Kind {
+	if o.Output.Name == "" {
+		return format.Default()
+	}
+	return o.Output
+}
+
+// format returns that of the output, in its style on stdout.
+func (o *Options) format(interfaces []names.Interface, stdout io.Writer) format.Format {
+	return o.output().New(format.Options{Interfaces: interfaces, Style: o.Style, Output: stdout})
+}
+
+// silent reports whether packets are written to a file and no lines to stdout,
+// so that it does not matter who reads those.
+func (o *Options) silent() bool { return o.Write != "" && o.output().Silent }
+
+// record opens the file to write, or for "-" takes stdout. It is nil where none
+// is wanted.
+func (o *Options) record(env Environment) (*capfile.Writer, error) {
+	about := capfile.WriterOptions{SnapLen: o.SnapLen, Live: o.File == ""}
+	switch file, ok := env.Stdout.(*os.File); {
+	case o.Write == "":
+		return nil, nil
+	case o.Write != "-":
+		return capfile.Create(o.Write, about, env.Signals)
+	case !ok:
+		return nil, errors.New("-w - needs a file or a pipe as standard output")
+	default:
+		return capfile.NewWriter(file, about), nil
+	}
+}
+
+// timeout returns a context that is done when the run has lasted long enough.
+func timeout(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	if after == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, after)
+}
