@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
-	"github.com/xdplog/xdplog/loader"
 )
 
 const rootLong = `xdplog prints one line per packet that an interface receives, with its source and
@@ -42,6 +41,17 @@ const rootExamples = `  xdplog                        what the default route's i
   xdplog -i eth0 -o none --duration 10s
                                 count for ten seconds
   xdplog --netns web -i eth0    in the network namespace "web"`
+
+// subcommands make what there is beside a run. One more is a file with its
+// function, and a line here: help, completion and the manual page follow.
+var subcommands = [...]func(run.Environment) *cobra.Command{
+	checkCommand,
+	completionCommand,
+	demoCommand,
+	detachCommand,
+	manCommand,
+	versionCommand,
+}
 
 // newCommand returns the command line's root. Its state is its own.
 func newCommand(env run.Environment) *cobra.Command {
@@ -90,7 +100,9 @@ func newCommand(env run.Environment) *cobra.Command {
 	})
 	opts.addFlags(root)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version and leave")
-	root.AddCommand(demoCommand(env), checkCommand(env), detachCommand(env), versionCommand(env), completionCommand(env), manCommand(env))
+	for _, make := range subcommands {
+		root.AddCommand(make(env))
+	}
 	root.SetHelpCommand(helpCommand(root))
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Flags().SortFlags = false
@@ -143,30 +155,4 @@ func noWords(cmd *cobra.Command, words []string) error {
 		return usage("%s takes no argument %q", cmd.CommandPath(), words[0])
 	}
 	return nil
-}
-
-func detachCommand(env run.Environment) *cobra.Command {
-	var name, netns string
-	cmd := &cobra.Command{
-		Use:   "detach -i NAME [--netns NS]",
-		Short: "take off what a killed xdplog left on an interface",
-		Long: `Takes off the program that an xdplog left on an interface when it was killed by
-SIGKILL. It leaves programs of others alone, and that of an xdplog that is alive.
-Starting xdplog on the interface does the same by itself.`,
-		Args: noWords,
-		RunE: func(*cobra.Command, []string) error {
-			if name == "" {
-				return usage("detach needs -i NAME: the interface to take the program off")
-			}
-			removed, err := loader.Detach(name, netns)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(env.Stdout, "took program %d (%s XDP) off %s\n", removed.ID, removed.Mode, name)
-			return err
-		},
-	}
-	addInterface(cmd, single(&name), "interface")
-	addNamespace(cmd, &netns)
-	return cmd
 }

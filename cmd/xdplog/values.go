@@ -191,3 +191,15 @@ func parseSize(s string) (int, error) {
 	}
 	return int(n), nil
 }
+
+// oneOfWords parses one of some words.
+func oneOfWords(words []string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		for _, word := range words {
+			if s == word {
+				return s, nil
+			}
+		}
+		return "", fmt.Errorf("must be one of %s", strings.Join(words, ", "))
+	}
+}

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/lab"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -174,12 +175,12 @@ func modeFacts() []fact {
 		}
 		return facts
 	}
-	l, err := newLab()
+	l, err := lab.New()
 	if err != nil {
 		return all(unknown, err)
 	}
-	defer l.close()
-	if err := l.waitUp(context.Background()); err != nil {
+	defer l.Close()
+	if err := l.WaitUp(context.Background()); err != nil {
 		return all(unknown, err)
 	}
 	collection, err := loader.Load(asm.Config{})
@@ -189,7 +190,7 @@ func modeFacts() []fact {
 	defer collection.Close()
 	for i, mode := range modes {
 		a, err := loader.Attach(collection, loader.Options{
-			Interface: receiverName, Mode: mode, Namespace: l.receiver.path(),
+			Interface: lab.ReceiverName, Mode: mode, Namespace: l.Receiver.Path(),
 		})
 		if err == nil {
 			err = a.Close()
