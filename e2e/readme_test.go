@@ -16,55 +16,99 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestReadme builds and runs the program that the README shows, which is the
-// one that the documentation of package reader shows.
+// TestReadme builds the program that the README shows as it stands, which is the
+// one that the documentation of package live shows, and runs it to each of its
+// ends.
 func TestReadme(t *testing.T) {
-	readme := section(t, "../README.md", "```go\n", "```")
-	example := section(t, "../reader/example_test.go", "func Example() {\n", "\n}\n")
-	if want := strings.ReplaceAll("\n"+example, "\n\t", "\n"); strings.TrimSpace(readme) != strings.TrimSpace(want) {
-		t.Fatalf("the README shows\n%s\nand the example is\n%s", readme, want)
+	shown := section(t, "../README.md", "```go\n", "```")
+	example := section(t, "../reader/live/example_test.go", "func Example() {\n", "\n}\n")
+	if !strings.HasSuffix(shown, "func main() {\n"+example+"\n}\n") {
+		t.Fatalf("the README shows\n%s\nand the example is\n%s", shown, example)
 	}
-	if lines := strings.Count(readme, "\n"); lines > 15 {
+	if lines := strings.Count(example, "\n") + 1; lines > 15 {
 		t.Errorf("the README's program has %d lines, want 15 at most", lines)
 	}
+	binary := buildProgram(t, shown)
 
-	binary := embedding(t, "../reader/example_test.go", "Example")
+	for name, end := range programEnds {
+		t.Run(name, func(t *testing.T) {
+			lab := newLab(t)
+			embedded := launch(t, lab.right, exec.Command(binary)).read()
+			lab.awaitProgram(t)
+			lab.send(t, frame(ethernet(eth4), ipv4(protoUDP), udp(40000, 53)))
+			if line, want := embedded.line(t), "198.51.100.7:40000 192.0.2.2:53"; line != want {
+				t.Errorf("it says %q, want %q", line, want)
+			}
+			end(t, lab, embedded)
+		})
+	}
+}
 
-	lab := newLab(t)
-	embedded := launch(t, lab.right, exec.Command(binary)).read()
-	lab.awaitProgram(t)
-	lab.send(t, frame(ethernet(eth4), ipv4(protoUDP), udp(40000, 53)))
-	if line, want := embedded.line(t), "198.51.100.7:40000 192.0.2.2:53"; !strings.HasSuffix(line, want) {
-		t.Errorf("it says %q, want it to end in %q", line, want)
+// programEnds are the ways in which an embedding program ends, and what it must
+// do then.
+var programEnds = map[string]func(*testing.T, *lab, *process){
+	"SIGINT":  func(t *testing.T, lab *lab, p *process) { endsAt(t, lab, p, unix.SIGINT) },
+	"SIGTERM": func(t *testing.T, lab *lab, p *process) { endsAt(t, lab, p, unix.SIGTERM) },
+	"the interface is deleted": func(t *testing.T, lab *lab, p *process) {
+		lab.remove(t, right(0))
+		if end := p.wait(t); end.status != 1 || !strings.Contains(end.stderr, "interface "+right(0)+" is gone (deleted)") {
+			t.Errorf("exit status %d, and %q; want 1 and the reason", end.status, end.stderr)
+		}
+	},
+	"somebody takes it off": func(t *testing.T, lab *lab, p *process) {
+		lab.strip(t, "native")
+		if end := p.wait(t); end.status != 1 || !strings.Contains(end.stderr, "taken off from outside") {
+			t.Errorf("exit status %d, and %q; want 1 and the reason", end.status, end.stderr)
+		}
+		lab.wantNoProgram(t)
+	},
+}
+
+// endsAt ends a program by a signal, after which it must be silent and leave
+// nothing.
+func endsAt(t *testing.T, lab *lab, p *process, signal unix.Signal) {
+	t.Helper()
+	p.signal(t, signal)
+	if end := p.wait(t); end.status != 0 || end.stderr != "" {
+		t.Errorf("exit status %d after %v, and %q; want 0 and silence", end.status, signal, end.stderr)
 	}
-	embedded.signal(t, unix.SIGINT)
-	if r := embedded.wait(t); r.status != 0 || r.stderr != "" {
-		t.Errorf("exit status %d after SIGINT, and %q; want 0 and silence", r.status, r.stderr)
-	}
+	lab.wantNoProgram(t)
 }
 
 // TestEmbedding builds and runs the program that docs/embedding.md shows.
 func TestEmbedding(t *testing.T) {
 	shown := section(t, "../docs/embedding.md", "```go\n", "```")
-	if source, err := os.ReadFile("../reader/example_sources_test.go"); err != nil || !strings.HasSuffix(string(source), "\n"+shown) {
+	if source, err := os.ReadFile("../reader/live/example_sources_test.go"); err != nil || !strings.HasSuffix(string(source), "\n"+shown) {
 		t.Errorf("the page does not show the example (%v):\n%s", err, shown)
 	}
-	binary := embedding(t, "../reader/example_sources_test.go", "Example_countSources")
-	lab := newLab(t)
-	embedded := launch(t, lab.right, exec.Command(binary)).read()
-	lab.awaitProgram(t)
-	attempt, answer := syn(40000, 443), syn(40000, 443)
-	answer.ACK = true
-	for _, segment := range []*layers.TCP{attempt, answer, attempt} {
-		lab.send(t, frame(ethernet(eth4), ipv4(layers.IPProtocolTCP), segment))
+	binary := embedding(t, "../reader/live/example_sources_test.go", "Example_countSources")
+	start := func(t *testing.T) (*lab, *process) {
+		lab := newLab(t)
+		embedded := launch(t, lab.right, exec.Command(binary)).read()
+		lab.awaitProgram(t)
+		return lab, embedded
 	}
-	time.Sleep(100 * time.Millisecond) // until veth has delivered what was sent
-	embedded.signal(t, unix.SIGINT)
-	end := embedded.wait(t)
-	if want := []string{"2 198.51.100.7", "0 not seen in time"}; end.status != 0 || !slices.Equal(end.lines, want) {
-		t.Errorf("exit status %d, it says %q, want %q:\n%s", end.status, end.lines, want, end.stderr)
+	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			lab, embedded := start(t)
+			attempt, answer := syn(40000, 443), syn(40000, 443)
+			answer.ACK = true
+			for _, segment := range []*layers.TCP{attempt, answer, attempt} {
+				lab.send(t, frame(ethernet(eth4), ipv4(layers.IPProtocolTCP), segment))
+			}
+			time.Sleep(100 * time.Millisecond) // until veth has delivered what was sent
+			embedded.signal(t, signal)
+			end := embedded.wait(t)
+			if want := []string{"2 198.51.100.7", "0 not seen in time"}; end.status != 0 || !slices.Equal(end.lines, want) {
+				t.Errorf("exit status %d, it says %q, want %q:\n%s", end.status, end.lines, want, end.stderr)
+			}
+			lab.wantNoProgram(t)
+		})
 	}
-	lab.wantNoProgram(t)
+	t.Run("the interface is deleted", func(t *testing.T) {
+		lab, embedded := start(t)
+		programEnds["the interface is deleted"](t, lab, embedded)
+	})
 }
 
 // TestEmbeddingRecord builds and runs the other program that docs/embedding.md
@@ -74,7 +118,7 @@ func TestEmbeddingRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("../reader/example_record_test.go")
+	source, err := os.ReadFile("../reader/live/example_record_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,54 +126,56 @@ func TestEmbeddingRecord(t *testing.T) {
 	if !strings.Contains(string(page), "```go\nfunc Example_record()"+shown+"```") {
 		t.Error("the page does not show the example")
 	}
-	binary := embedding(t, "../reader/example_record_test.go", "Example_record")
-	lab := newLab(t)
-	cmd := exec.Command(binary)
-	cmd.Dir = t.TempDir()
-	embedded := launch(t, lab.right, cmd).read()
-	lab.awaitProgram(t)
-	sent := frame(ethernet(eth4), ipv4(protoUDP), udp(40000, 53), gopacket.Payload("bytes"))
-	lab.send(t, sent)
-	time.Sleep(100 * time.Millisecond) // until veth has delivered what was sent
-	embedded.signal(t, unix.SIGINT)
-	if end := embedded.wait(t); end.status != 0 || end.stderr != "" {
-		t.Fatalf("exit status %d, it says %q", end.status, end.stderr)
+	binary := embedding(t, "../reader/live/example_record_test.go", "Example_record")
+	for name, end := range programEnds {
+		t.Run(name, func(t *testing.T) {
+			lab := newLab(t)
+			cmd := exec.Command(binary)
+			cmd.Dir = t.TempDir()
+			embedded := launch(t, lab.right, cmd).read()
+			lab.awaitProgram(t)
+			sent := frame(ethernet(eth4), ipv4(protoUDP), udp(40000, 53), gopacket.Payload("bytes"))
+			lab.send(t, sent)
+			time.Sleep(100 * time.Millisecond) // until veth has delivered what was sent
+			end(t, lab, embedded)
+			file, err := os.Open(filepath.Join(cmd.Dir, "packets.pcapng"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			packets, err := pcapgo.NewNgReader(file, pcapgo.DefaultNgReaderOptions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if data, _, err := packets.ReadPacketData(); err != nil || !bytes.Equal(data, sent) {
+				t.Errorf("the file has %x, %v; want %x", data, err, sent)
+			}
+		})
 	}
-	file, err := os.Open(filepath.Join(cmd.Dir, "packets.pcapng"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	packets, err := pcapgo.NewNgReader(file, pcapgo.DefaultNgReaderOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if data, _, err := packets.ReadPacketData(); err != nil || !bytes.Equal(data, sent) {
-		t.Errorf("the file has %x, %v; want %x", data, err, sent)
-	}
-	lab.wantNoProgram(t)
 }
 
-// embedding builds the program of an example that is a file of its own, for
-// the interface of the lab.
+// embedding builds the program of an example that is a file of its own.
 func embedding(t *testing.T, path, name string) (binary string) {
 	t.Helper()
 	source, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return buildProgram(t, strings.NewReplacer("package live_test", "package main", "func "+name+"()", "func main()").Replace(string(source)))
+}
+
+// buildProgram builds a program for the interface of the lab in place of eth0.
+func buildProgram(t *testing.T, source string) (binary string) {
+	t.Helper()
 	dir := t.TempDir()
-	program := strings.NewReplacer(
-		"package reader_test", "package main", "func "+name+"()", "func main()", `"eth0"`, `"`+right(0)+`"`,
-	).Replace(string(source))
 	main, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "embedded")
-	if err := os.WriteFile(main, []byte(program), 0o644); err != nil {
+	if err := os.WriteFile(main, []byte(strings.ReplaceAll(source, `"eth0"`, `"`+right(0)+`"`)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, main)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the program of %s: %v\n%s", path, err, output)
+		t.Fatalf("build the program: %v\n%s", err, output)
 	}
 	return binary
 }

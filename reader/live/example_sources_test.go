@@ -1,4 +1,4 @@
-package reader_test
+package live_test
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"syscall"
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/filter"
-	"github.com/xdplog/xdplog/loader"
-	"github.com/xdplog/xdplog/reader"
+	"github.com/xdplog/xdplog/reader/live"
 )
 
 // Count the connection attempts by their source until Ctrl-C, and print those
@@ -21,7 +21,7 @@ import (
 //
 // docs/embedding.md shows this code, and e2e builds and runs it.
 func Example_countSources() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	attempts, lost, err := countSources(ctx, "eth0", "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn")
 	if err != nil {
@@ -43,29 +43,22 @@ func countSources(ctx context.Context, iface, expression string) (counts map[net
 	if err != nil {
 		return nil, 0, err
 	}
-	program, err := loader.Load(asm.Config{Filter: wanted})
+	capture, err := live.Open(live.Options{
+		Interfaces: []string{iface},
+		Config:     asm.Config{Filter: wanted},
+	})
 	if err != nil {
 		return nil, 0, err
 	}
-	defer program.Close()
-	events, err := reader.New(program, reader.Options{})
-	if err != nil {
-		return nil, 0, err
-	}
-	defer events.Close()
-	attachment, err := loader.Attach(program, loader.Options{Interface: iface})
-	if err != nil {
-		return nil, 0, err
-	}
-	defer attachment.Close()
+	defer capture.Close()
 
 	counts = make(map[netip.Addr]int)
-	for event, err := range events.All(ctx) {
+	for event, err := range capture.All(ctx) {
 		if err != nil {
 			return nil, 0, err
 		}
 		counts[event.Source.Addr()]++
 	}
-	counters, err := events.Counters()
+	counters, err := capture.Counters()
 	return counts, counters.Lost, err
 }
