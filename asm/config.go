@@ -21,17 +21,27 @@ type Config struct {
 	// Transport is the way of the records to their reader. Default: [Perf].
 	Transport Transport
 
+	// Wake says whom a record wakes. Default: [WakeReader], for package reader.
+	Wake Wake
+
 	// SnapLen is how many bytes of a packet follow its record, from the
 	// Ethernet header on: a few more where that keeps padding from following
 	// them, and at most [MaxSnapLen]. The record holds the packet's own length.
 	// Default: none. Only [Perf] carries them.
 	SnapLen int
 
-	// Buffer is the size of the buffer of each CPU in bytes, rounded up to a
-	// power of two, where it is a map of the program's: all transports but
-	// [Perf]. That of [Ringbuf] is one for all CPUs, of at most [MaxBuffer];
-	// [Mmap] takes half of that per CPU. Default: [DefaultBuffer].
+	// Buffer is the size of the buffer of each CPU in bytes, from [MinBuffer] to
+	// [MaxBuffer], rounded up to a power of two. That of [Ringbuf] is one for all
+	// CPUs, of at most [MaxBuffer]; [Mmap] takes half of that per CPU. Those of
+	// [Perf] are made by the reader, which is told by [wire.ReaderMap]. Default:
+	// [DefaultBuffer]; of Perf 512 KiB where the limit on locked memory allows no more.
 	Buffer int
+
+	// Interfaces is how many programs to make, up to [MaxInterfaces]: one for each
+	// interface that is to have counters of its own. They share their maps, and
+	// differ by the number in their records, from 0 on ([wire.Record.Slot]).
+	// Default: 1, which may be attached to several interfaces all the same.
+	Interfaces int
 
 	// CPUs is the number of CPUs, which transports other than [Perf] need to
 	// know. For [Mmap] it must be that of the possible ones (see
@@ -67,6 +77,9 @@ const (
 // 65,528 bytes in all, the last multiple of 8 that the 16 bits of size in its
 // header hold (struct perf_event_header, linux/perf_event.h).
 const MaxSnapLen = 1<<16 - 8 - perfHeader - wire.RecordSize
+
+// MaxInterfaces is the largest [Config.Interfaces]: the number has 8 bits in a record.
+const MaxInterfaces = 256
 
 // MaxSample is the largest [Sampling.N].
 const MaxSample = 1 << 31
@@ -125,10 +138,16 @@ func (cfg Config) Match(frame []byte, length int) bool {
 }
 
 // Check returns the error that [Program] would return for a number that makes no
-// sense, and is faster.
+// sense, or for two settings that exclude each other, and is faster.
 func (cfg Config) Check() error {
 	if int(cfg.Clock) >= len(clockNames) {
 		return fmt.Errorf("unknown %v", cfg.Clock)
+	}
+	if int(cfg.Wake) >= len(wakeNames) {
+		return fmt.Errorf("unknown %v", cfg.Wake)
+	}
+	if cfg.Interfaces < 0 || cfg.Interfaces > MaxInterfaces {
+		return fmt.Errorf("programs for %d interfaces: at most %d", cfg.Interfaces, MaxInterfaces)
 	}
 	if cfg.Sample.N > MaxSample {
 		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, MaxSample)

@@ -11,8 +11,8 @@ import (
 // counters finds this CPU's counters and counts the packet as seen.
 func (b *builder) counters(pass label) {
 	b.Emit(
-		bpf.Mov.Imm(bpf.R0, 0),
-		bpf.StoreMem(stack, layout.CountersSlot, bpf.R0, bpf.Word), // key: the only one
+		bpf.Mov.Imm(bpf.R0, int32(b.slot)),
+		bpf.StoreMem(stack, layout.CountersSlot, bpf.R0, bpf.Word), // key
 		bpf.Mov.Reg(bpf.R2, stack),
 		bpf.Add.Imm(bpf.R2, int32(layout.CountersSlot)),
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.CountersMap),
@@ -20,7 +20,7 @@ func (b *builder) counters(pass label) {
 	)
 	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
 	b.Note("counters", bpf.StoreMem(stack, layout.CountersSlot, bpf.R0, bpf.DWord))
-	b.increment(bpf.R0, "seen", wire.OffSeen)
+	b.increment(bpf.R0, "seen", layout.OffSeen)
 }
 
 // count increments one of the counters.
@@ -37,14 +37,14 @@ func (b *builder) increment(counters bpf.Register, name string, offset uintptr) 
 	b.Note("counters."+name, bpf.StoreMem(counters, int16(offset), bpf.R2, bpf.DWord))
 }
 
-// countersMap holds one wire.Counters per CPU.
-func countersMap() *ebpf.MapSpec {
+// countersMap holds one wire.Counters per program and CPU.
+func countersMap(programs int) *ebpf.MapSpec {
 	return &ebpf.MapSpec{
 		Name:       wire.CountersMap,
 		Type:       ebpf.PerCPUArray,
 		KeySize:    4,
 		ValueSize:  uint32(wire.CountersSize),
-		MaxEntries: 1,
+		MaxEntries: uint32(programs),
 	}
 }
 
@@ -62,14 +62,14 @@ func (b *builder) sample(s Sampling, out label) {
 	default:
 		chosen := b.Fresh("chosen")
 		b.Note("counters", bpf.LoadMem(bpf.R1, stack, layout.CountersSlot, bpf.DWord))
-		b.Note("counters.skip", bpf.LoadMem(bpf.R2, bpf.R1, int16(wire.OffSkip), bpf.DWord))
+		b.Note("counters.skip", bpf.LoadMem(bpf.R2, bpf.R1, int16(layout.OffSkip), bpf.DWord))
 		b.JumpIf(bpf.R2, bpf.JEq, 0, chosen)
 		b.Emit(bpf.Sub.Imm(bpf.R2, 1))
-		b.Note("counters.skip", bpf.StoreMem(bpf.R1, int16(wire.OffSkip), bpf.R2, bpf.DWord))
+		b.Note("counters.skip", bpf.StoreMem(bpf.R1, int16(layout.OffSkip), bpf.R2, bpf.DWord))
 		b.Jump(out)
 
 		b.Block(chosen)
 		b.Emit(bpf.Mov.Imm32(bpf.R2, int32(s.N-1)))
-		b.Note("counters.skip", bpf.StoreMem(bpf.R1, int16(wire.OffSkip), bpf.R2, bpf.DWord))
+		b.Note("counters.skip", bpf.StoreMem(bpf.R1, int16(layout.OffSkip), bpf.R2, bpf.DWord))
 	}
 }

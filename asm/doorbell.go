@@ -26,6 +26,14 @@ func asleepMap() *ebpf.MapSpec {
 	return &ebpf.MapSpec{Name: wire.AsleepMap, Type: ebpf.Array, KeySize: 4, ValueSize: asleepSize, MaxEntries: 1}
 }
 
+// addWaking adds the maps by which a sleeping reader is woken, if that is who.
+func (w Wake) addWaking(specs map[string]*ebpf.MapSpec) map[string]*ebpf.MapSpec {
+	if w == WakeReader {
+		specs[wire.AsleepMap], specs[wire.DoorbellMap] = asleepMap(), doorbellMap()
+	}
+	return specs
+}
+
 // wakeSleeper rings the doorbell if the reader says that it sleeps, and takes
 // the word back, so that the next record does not ring again. Of two CPUs that
 // do so at once both ring, which does no harm.

@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"fmt"
 	"math/bits"
 	"runtime"
 
@@ -28,7 +29,10 @@ type sharedRing struct {
 }
 
 func newSharedRing(cfg Config) (transport, error) {
-	buffer, err := cfg.buffer(maxRing)
+	if cfg.Wake != WakeReader {
+		return nil, fmt.Errorf("transport %v is read by package reader alone: it wakes no %v", cfg.Transport, cfg.Wake)
+	}
+	buffer, err := cfg.ownBuffer(maxRing)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +69,7 @@ func (r sharedRing) begin(b *builder) {
 	b.Note("ring", bpf.StoreMem(stack, layout.RingSlot, bpf.R0, bpf.DWord))
 
 	// record = the slot at head, which is never the reader's
-	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(wire.OffHead), bpf.DWord))
+	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(layout.OffHead), bpf.DWord))
 	b.Emit(
 		bpf.And.Imm(bpf.R1, int32(r.slots-1)),
 		bpf.LSh.Imm(bpf.R1, int32(bits.TrailingZeros(uint(wire.RecordSize)))),
@@ -78,15 +82,15 @@ func (r sharedRing) begin(b *builder) {
 func (r sharedRing) submit(b *builder, lost label) {
 	awake := b.Fresh("awake")
 	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
-	b.Note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(wire.OffHead), bpf.DWord))
-	b.Note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(wire.OffTail), bpf.DWord))
+	b.Note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(layout.OffHead), bpf.DWord))
+	b.Note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffTail), bpf.DWord))
 	b.Emit(
 		bpf.Mov.Reg(bpf.R4, bpf.R2),
 		bpf.Sub.Reg(bpf.R4, bpf.R3),
 	)
 	b.JumpIf(bpf.R4, bpf.JGE, int32(r.slots-1), lost)
 	b.publish()
-	b.Note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(wire.OffWake), bpf.DWord))
+	b.Note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffWake), bpf.DWord))
 	b.JumpIfReg(bpf.R2, bpf.JNE, bpf.R3, awake)
 	b.ring(record)
 	b.Block(awake)
@@ -99,11 +103,11 @@ func (r sharedRing) submit(b *builder, lost label) {
 func (b *builder) publish() {
 	if runtime.GOARCH == "amd64" {
 		b.Emit(bpf.Add.Imm(bpf.R2, 1))
-		b.Note("ring.head", bpf.StoreMem(bpf.R1, int16(wire.OffHead), bpf.R2, bpf.DWord))
+		b.Note("ring.head", bpf.StoreMem(bpf.R1, int16(layout.OffHead), bpf.R2, bpf.DWord))
 		return
 	}
 	b.Emit(bpf.Mov.Imm(bpf.R2, 1))
-	b.Note("ring.head", fetchAdd(bpf.R1, int16(wire.OffHead), bpf.R2))
+	b.Note("ring.head", fetchAdd(bpf.R1, int16(layout.OffHead), bpf.R2))
 	b.Emit(bpf.Add.Imm(bpf.R2, 1))
 }
 

@@ -12,10 +12,16 @@ import (
 // behind it where that is wanted.
 type perfBuffer struct {
 	snapLen int // bytes of the packet, see unpadded; 0: none
+	wake    Wake
 }
 
 func newPerfBuffer(cfg Config) (transport, error) {
-	return perfBuffer{snapLen: unpadded(cfg.SnapLen)}, nil
+	if cfg.Buffer != 0 {
+		if _, err := cfg.buffer(MaxBuffer); err != nil {
+			return nil, err
+		}
+	}
+	return perfBuffer{snapLen: unpadded(cfg.SnapLen), wake: cfg.Wake}, nil
 }
 
 // perfHeader is what precedes the record in a sample: struct
@@ -43,15 +49,13 @@ func unpadded(snapLen int) int {
 	return whole + -(before+whole)&7
 }
 
-func (perfBuffer) maps() map[string]*ebpf.MapSpec {
-	return map[string]*ebpf.MapSpec{
+func (p perfBuffer) maps() map[string]*ebpf.MapSpec {
+	return p.wake.addWaking(map[string]*ebpf.MapSpec{
 		wire.EventsMap: {
 			Name: wire.EventsMap,
 			Type: ebpf.PerfEventArray, // one entry per possible CPU, set by cilium/ebpf
 		},
-		wire.AsleepMap:   asleepMap(),
-		wire.DoorbellMap: doorbellMap(),
-	}
+	})
 }
 
 func (perfBuffer) begin(b *builder) { b.onStack() }
@@ -68,7 +72,9 @@ func (p perfBuffer) submit(b *builder, lost label) {
 		bpf.FnPerfEventOutput.Call(),
 	)
 	b.JumpIf(bpf.R0, bpf.JNE, 0, lost) // the ring is full, or nobody opened it
-	b.wakeSleeper()
+	if p.wake == WakeReader {
+		b.wakeSleeper()
+	}
 }
 
 // flags leaves in r3 the flags of the helper. It refuses to copy more than the
@@ -80,6 +86,9 @@ func (p perfBuffer) flags(b *builder) {
 	}
 	whole := b.Fresh("whole_packet")
 	layout.Rec.Length.Load(b.Builder, bpf.R3)
+	if b.slot != 0 {
+		b.Emit(bpf.And.Imm(bpf.R3, wire.MaxLength))
+	}
 	b.JumpIf(bpf.R3, bpf.JLE, int32(p.snapLen), whole)
 	b.Emit(bpf.Mov.Imm(bpf.R3, int32(p.snapLen)))
 	b.Block(whole)

@@ -50,31 +50,55 @@ func Program(cfg Config) (*ebpf.CollectionSpec, error) {
 	return spec, nil
 }
 
-// program is the program of a config in a place, with its maps.
+// program is the programs of a config in a place, with their maps.
 func program(cfg Config, at place, way transport) (*ebpf.CollectionSpec, error) {
-	insns, tables, err := instructions(cfg, at, way)
-	if errors.Is(err, assemble.ErrTooFar) { // nothing but a filter makes a program that long
-		err = ErrTooLarge
+	count := max(1, cfg.Interfaces)
+	coll := &ebpf.CollectionSpec{Maps: way.maps(), Programs: make(map[string]*ebpf.ProgramSpec)}
+	coll.Maps[wire.CountersMap] = countersMap(count)
+	coll.Maps[wire.ReaderMap] = readerMap(cfg.Buffer)
+	maps.Copy(coll.Maps, at.maps())
+	for slot := range count {
+		insns, tables, err := instructions(cfg, at, way, uint8(slot))
+		if errors.Is(err, assemble.ErrTooFar) { // nothing but a filter makes a program that long
+			err = ErrTooLarge
+		}
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(coll.Maps, tables) // the same for each
+		// The notes beside instructions become BTF line info, which must begin
+		// where the function does.
+		context := at.context()
+		insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(ProgramName), function(context)).WithSource(bpf.Comment(context.Name))
+		program := at.spec()
+		program.Name = ProgramName
+		program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
+		program.Instructions = insns
+		coll.Programs[ProgramOf(slot)] = program
 	}
-	if err != nil {
-		return nil, err
+	return coll, nil
+}
+
+// ProgramOf is the key of a program in the spec's Programs, by the number that its
+// records bear: see [Config.Interfaces]. That of the first is [ProgramName]. In the
+// kernel all bear that name.
+func ProgramOf(slot int) string {
+	if slot == 0 {
+		return ProgramName
 	}
-	// The notes beside instructions become BTF line info, which must begin
-	// where the function does.
-	context := at.context()
-	insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(ProgramName), function(context)).WithSource(bpf.Comment(context.Name))
-	program := at.spec()
-	program.Name = ProgramName
-	program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
-	program.Instructions = insns
-	specs := way.maps()
-	specs[wire.CountersMap] = countersMap()
-	maps.Copy(specs, at.maps())
-	maps.Copy(specs, tables)
-	return &ebpf.CollectionSpec{
-		Maps:     specs,
-		Programs: map[string]*ebpf.ProgramSpec{ProgramName: program},
-	}, nil
+	return fmt.Sprintf("%s_%d", ProgramName, slot)
+}
+
+// readerMap is what a reader is told, and where it says that it is there.
+func readerMap(buffer int) *ebpf.MapSpec {
+	return &ebpf.MapSpec{
+		Name:       wire.ReaderMap,
+		Type:       ebpf.Hash,
+		KeySize:    4,
+		ValueSize:  8,
+		MaxEntries: wire.ReaderKeys,
+		Contents:   []ebpf.MapKV{{Key: wire.ReaderBuffer, Value: uint64(buffer)}},
+	}
 }
 
 // Labels of the program.
@@ -95,12 +119,13 @@ const (
 )
 
 // instructions is the program: what is written here is its flow graph.
-func instructions(cfg Config, at place, way transport) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
+func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
 	wanted, err := cfg.filter()
 	if err != nil {
 		return nil, nil, err
 	}
 	b := newBuilder(at)
+	b.slot = slot
 	b.prologue()
 	way.begin(b)
 
@@ -165,17 +190,17 @@ func instructions(cfg Config, at place, way transport) (insns bpf.Instructions, 
 	b.sample(cfg.Sample, sampledOut)
 	b.complete(cfg.Clock)
 	way.submit(b, lost)
-	b.count("captured", wire.OffCaptured)
+	b.count("captured", layout.OffCaptured)
 	b.Jump(pass)
 
 	if cfg.Sample.N > 1 {
 		b.Block(sampledOut)
-		b.count("sampled_out", wire.OffSampledOut)
+		b.count("sampled_out", layout.OffSampledOut)
 		b.Jump(pass)
 	}
 
 	b.Block(lost)
-	b.count("lost", wire.OffLost)
+	b.count("lost", layout.OffLost)
 
 	b.Block(pass)
 	b.Emit(

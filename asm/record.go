@@ -26,7 +26,7 @@ func (b *builder) storeImmAt(f layout.RecordField, offset int16, value int64, si
 // is two double words.
 func (b *builder) clearScalars() {
 	b.Emit(bpf.Mov.Imm(bpf.R1, 0))
-	for offset := wire.OffSourcePort; offset < uintptr(wire.RecordSize); offset += 8 {
+	for offset := layout.Rec.SourcePort.Offset; offset < uintptr(wire.RecordSize); offset += 8 {
 		b.Emit(bpf.StoreMem(record, int16(offset), bpf.R1, bpf.DWord))
 	}
 }
@@ -34,7 +34,7 @@ func (b *builder) clearScalars() {
 // clearAddresses zeroes the addresses, in a packet that has none.
 func (b *builder) clearAddresses() {
 	b.Emit(bpf.Mov.Imm(bpf.R1, 0))
-	for offset := wire.OffSource; offset < wire.OffDestination+16; offset += 8 {
+	for offset := layout.Rec.Source.Offset; offset < layout.Rec.Destination.Offset+16; offset += 8 {
 		b.Emit(bpf.StoreMem(record, int16(offset), bpf.R1, bpf.DWord))
 	}
 }
@@ -52,6 +52,9 @@ func (b *builder) complete(clock Clock) {
 	b.store(layout.Rec.Time, bpf.R0)
 
 	b.place.Length(b.Builder)
+	if b.slot != 0 {
+		b.Emit(bpf.Or.Imm32(bpf.R0, int32(uint32(b.slot)<<wire.SlotShift)))
+	}
 	b.store(layout.Rec.Length, bpf.R0)
 
 	b.place.iface(b, bpf.R1)

@@ -23,6 +23,7 @@ type label = assemble.Label
 type builder struct {
 	*assemble.Builder
 	place place
+	slot  uint8 // number of the program, among those of its collection
 }
 
-func newBuilder(at place) *builder { return &builder{assemble.New(layout.Roles()), at} }
+func newBuilder(at place) *builder { return &builder{Builder: assemble.New(layout.Roles()), place: at} }

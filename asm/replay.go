@@ -1,6 +1,8 @@
 package asm
 
 import (
+	"unsafe"
+
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
@@ -11,10 +13,10 @@ import (
 
 // replay lists the fields of wire.Replay.
 var replay = struct{ time, length, iface, verdict layout.RecordField }{
-	time:    layout.RecordField{Name: "time", Offset: wire.OffReplayTime, Size: bpf.DWord},
-	length:  layout.RecordField{Name: "length", Offset: wire.OffReplayLength, Size: bpf.Word},
-	iface:   layout.RecordField{Name: "interface", Offset: wire.OffReplayInterface, Size: bpf.Word},
-	verdict: layout.RecordField{Name: "verdict", Offset: wire.OffReplayVerdict, Size: bpf.Word},
+	time:    layout.RecordField{Name: "time", Offset: unsafe.Offsetof(wire.Replay{}.Time), Size: bpf.DWord},
+	length:  layout.RecordField{Name: "length", Offset: unsafe.Offsetof(wire.Replay{}.Length), Size: bpf.Word},
+	iface:   layout.RecordField{Name: "interface", Offset: unsafe.Offsetof(wire.Replay{}.Interface), Size: bpf.Word},
+	verdict: layout.RecordField{Name: "verdict", Offset: unsafe.Offsetof(wire.Replay{}.Verdict), Size: bpf.Word},
 }
 
 // replayMap holds the wire.Replay of the packet that the program is run on.

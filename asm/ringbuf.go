@@ -15,10 +15,11 @@ import (
 type ringBuffer struct {
 	size uint64 // bytes
 	cpus int    // that may reserve records at the same time
+	wake Wake
 }
 
 func newRingBuffer(cfg Config) (transport, error) {
-	buffer, err := cfg.buffer(MaxBuffer)
+	buffer, err := cfg.ownBuffer(MaxBuffer)
 	if err != nil {
 		return nil, err
 	}
@@ -26,22 +27,21 @@ func newRingBuffer(cfg Config) (transport, error) {
 	if size > MaxBuffer && cfg.Buffer != 0 {
 		return nil, fmt.Errorf("transport %v has one buffer of at most %d bytes for all CPUs, not %d for each of %d", cfg.Transport, MaxBuffer, cfg.Buffer, cfg.CPUs)
 	}
-	return ringBuffer{size: min(size, MaxBuffer), cpus: cfg.CPUs}, nil
+	return ringBuffer{size: min(size, MaxBuffer), cpus: cfg.CPUs, wake: cfg.Wake}, nil
 }
 
 // Flags of linux/bpf.h.
 const (
+	ringbufAdaptive    = 0 // a wake-up for the record that the reader waits for
 	ringbufNoWakeup    = 1 // BPF_RB_NO_WAKEUP
 	ringbufForceWakeup = 2 // BPF_RB_FORCE_WAKEUP
 	ringbufAvailable   = 0 // BPF_RB_AVAIL_DATA
 )
 
 func (r ringBuffer) maps() map[string]*ebpf.MapSpec {
-	return map[string]*ebpf.MapSpec{
-		wire.EventsMap:   {Name: wire.EventsMap, Type: ebpf.RingBuf, MaxEntries: uint32(r.size)},
-		wire.AsleepMap:   asleepMap(),
-		wire.DoorbellMap: doorbellMap(),
-	}
+	return r.wake.addWaking(map[string]*ebpf.MapSpec{
+		wire.EventsMap: {Name: wire.EventsMap, Type: ebpf.RingBuf, MaxEntries: uint32(r.size)},
+	})
 }
 
 func (ringBuffer) begin(b *builder) { b.onStack() }
@@ -61,6 +61,14 @@ func (r ringBuffer) submit(b *builder, lost label) {
 		)
 	}
 
+	if r.wake == WakePoller {
+		b.Emit(
+			bpf.Mov.Reg(bpf.R1, bpf.R0),
+			bpf.Mov.Imm(bpf.R2, ringbufAdaptive),
+			bpf.FnRingbufSubmit.Call(),
+		)
+		return
+	}
 	// A wake-up for the record that crosses the mark. Other CPUs may reserve
 	// theirs before this one asks how much there is: so as many records count
 	// as crossing it as there are CPUs, lest none does.

@@ -139,7 +139,7 @@ func linearSize(t testing.TB) int {
 	if err := record.Decode(sample.RawSample); err != nil {
 		t.Fatal(err)
 	}
-	return int(record.Length)
+	return record.Length()
 }
 
 // longestFrame is the length of the longest frame that the kernel runs.

@@ -25,7 +25,7 @@ func TestPacketBytes(t *testing.T) {
 		lengths = append(lengths, length)
 	}
 	for _, noFrags := range []bool{false, true} {
-		for _, snapLen := range []int{1, 12, 13, 14, 15, 16, 20, 21, 60, 96, 1500, 9000, MaxSnapLen, MaxSnapLen + 1, 1 << 30} {
+		for _, snapLen := range []int{1, 12, 13, 14, 15, 16, 20, 21, 60, 96, 1500, 9000, MaxSnapLen} {
 			t.Run(fmt.Sprintf("%d, without frags %v", snapLen, noFrags), func(t *testing.T) {
 				m := newMachine(t, Config{All: true, SnapLen: snapLen, NoFrags: noFrags})
 				for _, length := range lengths {
@@ -74,9 +74,9 @@ func (m *machine) wantBytes(t *testing.T, p packet, want []byte, snapLen int) {
 	}
 	got := record.Packet(m.sample.RawSample)
 	least := min(len(want), snapLen, MaxSnapLen)
-	if int(record.Length) != len(want) || len(got) < least || len(got) > max(least+7, wire.MinPacket) || !bytes.HasPrefix(want, got) {
+	if record.Length() != len(want) || len(got) < least || len(got) > max(least+7, wire.MinPacket) || !bytes.HasPrefix(want, got) {
 		t.Fatalf("%d bytes, %d in the first buffer: the record says %d, with %d bytes\n%x\nwant %d of\n%x",
-			len(p.frame), p.first, record.Length, len(got), got, least, want)
+			len(p.frame), p.first, record.Length(), len(got), got, least, want)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestPacketBytesLost(t *testing.T) {
 
 func TestSnapLenRefused(t *testing.T) {
 	for _, cfg := range []Config{
-		{SnapLen: -1}, {SnapLen: 1, Transport: Ringbuf, CPUs: 2}, {SnapLen: 1, Transport: Mmap, CPUs: 2},
+		{SnapLen: -1}, {SnapLen: MaxSnapLen + 1}, {SnapLen: 1, Transport: Ringbuf, CPUs: 2}, {SnapLen: 1, Transport: Mmap, CPUs: 2},
 	} {
 		if _, err := Program(cfg); err == nil {
 			t.Errorf("%+v: no error", cfg)

@@ -66,8 +66,8 @@ type transport interface {
 }
 
 func (cfg Config) transport() (transport, error) {
-	if cfg.SnapLen < 0 {
-		return nil, fmt.Errorf("packet bytes to keep: %d", cfg.SnapLen)
+	if cfg.SnapLen < 0 || cfg.SnapLen > MaxSnapLen {
+		return nil, fmt.Errorf("%d bytes of a packet to keep: at most %d", cfg.SnapLen, MaxSnapLen)
 	}
 	if int(cfg.Transport) >= len(transports) {
 		return nil, fmt.Errorf("unknown %v", cfg.Transport)
@@ -75,15 +75,8 @@ func (cfg Config) transport() (transport, error) {
 	return transports[cfg.Transport].of(cfg)
 }
 
-// buffer is the size of each CPU's buffer, in a transport whose buffers are the
-// program's and have at most so many bytes.
+// buffer is the size of each CPU's buffer, which may have at most so many bytes.
 func (cfg Config) buffer(most int) (int, error) {
-	if cfg.SnapLen > 0 {
-		return 0, fmt.Errorf("transport %v carries no packet bytes, %v does", cfg.Transport, Perf)
-	}
-	if cfg.CPUs < 1 {
-		return 0, fmt.Errorf("transport %v needs the number of possible CPUs", cfg.Transport)
-	}
 	buffer := cfg.Buffer
 	if buffer == 0 {
 		buffer = DefaultBuffer
@@ -92,6 +85,17 @@ func (cfg Config) buffer(most int) (int, error) {
 		return 0, fmt.Errorf("transport %v has buffers of %d to %d bytes per CPU, not of %d", cfg.Transport, MinBuffer, most, buffer)
 	}
 	return powerOfTwo(buffer), nil
+}
+
+// ownBuffer is the same of a transport whose buffers are maps of the program's.
+func (cfg Config) ownBuffer(most int) (int, error) {
+	if cfg.SnapLen > 0 {
+		return 0, fmt.Errorf("transport %v carries no packet bytes, %v does", cfg.Transport, Perf)
+	}
+	if cfg.CPUs < 1 {
+		return 0, fmt.Errorf("transport %v needs the number of possible CPUs", cfg.Transport)
+	}
+	return cfg.buffer(most)
 }
 
 // powerOfTwo rounds n up to a power of two.

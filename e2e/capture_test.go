@@ -107,7 +107,7 @@ func openReader(coll *ebpf.Collection, opts captureOptions) (eventReader, error)
 	if opts.perEvent {
 		return newPerEventReader(coll)
 	}
-	return reader.New(coll, reader.Options{Buffer: opts.buffer, Latency: opts.latency})
+	return reader.New(coll, reader.Options{Latency: opts.latency})
 }
 
 // run reads to the end.

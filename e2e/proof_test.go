@@ -158,7 +158,7 @@ func TestIdentityKilled(t *testing.T) {
 		if arrived := flood.arrived(t); n.Seen != arrived || n.Matched() != n.Seen {
 			t.Errorf("counters are %+v after %d frames", n, arrived)
 		}
-		slots := uint64(2 * reader.DefaultBuffer * len(cpus(t)) / shared.RecordSize)
+		slots := uint64(2 * asm.DefaultBuffer * len(cpus(t)) / shared.RecordSize)
 		if n.Captured > delivered+slots || n.Captured < delivered || n.Lost == 0 {
 			t.Errorf("%d events were delivered, then counted were %+v: want as many captured and what the buffers hold, the rest lost", delivered, n)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/perf"
 
+	"github.com/xdplog/xdplog/asm"
 	shared "github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -22,7 +23,7 @@ type perEventReader struct {
 }
 
 func newPerEventReader(coll *ebpf.Collection) (*perEventReader, error) {
-	r, err := perf.NewReader(coll.Maps[shared.EventsMap], reader.DefaultBuffer)
+	r, err := perf.NewReader(coll.Maps[shared.EventsMap], asm.DefaultBuffer)
 	return &perEventReader{perf: r, coll: coll}, err
 }
 

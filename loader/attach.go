@@ -18,6 +18,10 @@ type Options struct {
 	Interface string // name or alternative name; required: see [DefaultInterface]
 	Mode      Mode   // default Auto: native, else generic
 
+	// Slot is which program of the collection to attach: see
+	// [asm.Config.Interfaces]. Default: the first, which may be the only one.
+	Slot uint8
+
 	// Namespace is the network namespace of the interface: a name under
 	// /run/netns, a path (anything with a slash in it), or the id of a process
 	// in it; "" is the caller's own. A name that is all digits wins over a
@@ -42,7 +46,7 @@ type Attachment struct {
 	close   func() error
 }
 
-// Attach attaches the program named [asm.ProgramName] of coll to an interface.
+// Attach attaches a program of coll to an interface.
 // Where a killed xdplog left its program, that is replaced, in one step if it
 // is in the wanted mode. It needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a
 // namespace other than the caller's and to take over.
@@ -54,12 +58,13 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if coll == nil {
 		return nil, errors.New("attach: there is no collection")
 	}
-	prog := coll.Programs[asm.ProgramName]
+	name := asm.ProgramOf(int(opts.Slot))
+	prog := coll.Programs[name]
 	if prog == nil {
-		return nil, fmt.Errorf("attach: the collection has no program %s", asm.ProgramName)
+		return nil, fmt.Errorf("attach: the collection has no program %s", name)
 	}
 	if prog.Type() != ebpf.XDP {
-		return nil, fmt.Errorf("attach: program %s is for %s, not for XDP", asm.ProgramName, prog.Type())
+		return nil, fmt.Errorf("attach: program %s is for %s, not for XDP", name, prog.Type())
 	}
 	if coll.Maps[wire.ReplayMap] != nil {
 		return nil, errors.New("attach: the program is made for recorded packets (Config.Replay)")

@@ -15,7 +15,7 @@ func BenchmarkRead(b *testing.B) {
 	for _, transport := range transports {
 		b.Run(transport.String(), func(b *testing.B) {
 			const buffer = 2 << 20
-			program, reader := setupConfig(b, asm.Config{Transport: transport, Buffer: buffer}, Options{Buffer: buffer})
+			program, reader := setupConfig(b, asm.Config{Transport: transport, Buffer: buffer}, Options{})
 			const chunk = 8192 // fits into any of the buffers, twice if it must: see fill
 			all := cpus(b)
 			events := make([]Event, 256)

@@ -40,9 +40,12 @@ const (
 	repose              // nor in a sleep that long, of which the program knew
 )
 
+// errNotWoken is that of a collection whose program wakes other readers.
+var errNotWoken = fmt.Errorf("the program wakes no reader of this package (asm.Config.Wake): the collection lacks map %q or %q", wire.AsleepMap, wire.DoorbellMap)
+
 func newDozing(inner source, asleep, doorbell *ebpf.Map) (*dozing, error) {
 	if asleep == nil || doorbell == nil {
-		return nil, fmt.Errorf("collection lacks map %q or %q", wire.AsleepMap, wire.DoorbellMap)
+		return nil, errNotWoken
 	}
 	bell, err := ringbuf.NewReader(doorbell)
 	if err != nil {

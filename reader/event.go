@@ -20,7 +20,8 @@ type Event struct {
 	// not valid in an event that is not IP; the port is 0 without HasPorts.
 	Source, Destination netip.AddrPort
 
-	Interface int    // index of the interface that received it
+	Interface int    // index of the interface that received it, in its network namespace
+	Slot      uint8  // number of the program that saw it: see [asm.Config.Interfaces]
 	Length    int    // bytes, from the Ethernet header on, without FCS
 	EtherType uint16 // behind the VLAN tags
 	VLAN      [2]uint16
@@ -76,7 +77,8 @@ func (e *Event) set(r *wire.Record, stamp *stamp) {
 		e.Source, e.Destination = netip.AddrPort{}, netip.AddrPort{}
 	}
 	e.Interface = int(r.Interface)
-	e.Length = int(r.Length)
+	e.Slot = r.Slot()
+	e.Length = r.Length()
 	e.EtherType = r.EtherType
 	e.VLAN = [2]uint16{r.OuterVLAN, r.InnerVLAN}
 	e.VLANs = r.Tags

@@ -19,6 +19,9 @@ const (
 // may be left.
 func (r *Reader) Finish() {
 	r.finish.Store(true)
+	if r.source == nil {
+		return
+	}
 	r.source.wake() // fails only when closed, and then nobody waits
 }
 

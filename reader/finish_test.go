@@ -19,7 +19,7 @@ import (
 // TestFinishUnderLoad ends a reader that is slower than the packets come, while
 // they go on coming.
 func TestFinishUnderLoad(t *testing.T) {
-	cfg, opts := asm.Config{Buffer: 16 << 10}, Options{Buffer: 16 << 10}
+	cfg, opts := asm.Config{Buffer: 16 << 10}, Options{}
 	eachTransport(t, cfg, opts, func(t *testing.T, program *ebpf.Program, reader *Reader) {
 		ctx, stop := context.WithCancel(context.Background())
 		var load sync.WaitGroup

@@ -42,7 +42,7 @@ func TestReadPackets(t *testing.T) {
 	for _, snapLen := range []int{0, 100, asm.MaxSnapLen} {
 		t.Run(fmt.Sprint(snapLen), func(t *testing.T) {
 			// More than the arena takes at once.
-			program, reader := setupConfig(t, asm.Config{SnapLen: snapLen}, Options{Buffer: 16 << 20})
+			program, reader := setupConfig(t, asm.Config{SnapLen: snapLen, Buffer: 16 << 20}, Options{})
 			sent := 2000
 			if testing.Short() {
 				sent = 400
@@ -111,7 +111,7 @@ func TestReadPacketsAllocatesNothing(t *testing.T) {
 // TestPacketsFull: with packet bytes too, what the buffer cannot take is lost
 // and counted.
 func TestPacketsFull(t *testing.T) {
-	program, reader := setupConfig(t, asm.Config{SnapLen: asm.MaxSnapLen}, Options{Buffer: 64 << 10})
+	program, reader := setupConfig(t, asm.Config{SnapLen: asm.MaxSnapLen, Buffer: 64 << 10}, Options{})
 	const sent = 1000
 	frame := payload(1514, 1)
 	if _, err := program.Run(&ebpf.RunOptions{Data: frame, Repeat: sent}); err != nil {

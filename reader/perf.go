@@ -35,6 +35,9 @@ const (
 	maxSample = 1 << 16 // its size has 16 bits: perf_event_open(2)
 )
 
+// defaultBuffer is asm's default, of which this package knows nothing else.
+const defaultBuffer = 2 << 20
+
 // lockable is what each CPU's buffer may be where the limit on locked memory
 // allows no more: Linux lets every user have 516 KiB per CPU (sysctl
 // kernel.perf_event_mlock_kb), of which 4 are not for events.
@@ -48,7 +51,7 @@ func newPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	}
 	size := buffer
 	if size == 0 {
-		size = DefaultBuffer
+		size = defaultBuffer
 	}
 	s, err := openPerf(events, size)
 	if buffer == 0 && errors.Is(err, errLocked) {

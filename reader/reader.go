@@ -15,31 +15,22 @@ import (
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
-// Defaults of [Options].
-const (
-	DefaultBuffer  = 2 << 20
-	DefaultLatency = 10 * time.Millisecond
-)
+// DefaultLatency is that of [Options].
+const DefaultLatency = 10 * time.Millisecond
 
 // Options of a [Reader]. The zero value is the default.
 type Options struct {
-	// Buffer is the size of each CPU's perf buffer in bytes, rounded up to a
-	// power of two of memory pages. Default: [DefaultBuffer], or 512 KiB where
-	// the limit on locked memory does not allow more to a process without
-	// CAP_IPC_LOCK. The buffers of other transports are made when the program
-	// is loaded.
-	Buffer int
-
 	// Latency is how long an event may wait for others before the reader
 	// wakes up for it. Default: [DefaultLatency].
 	Latency time.Duration
 }
 
-// Reader delivers the events of a loaded program. One goroutine reads; Finish,
-// Counters and Close may be called from any.
+// Reader delivers the events of a loaded program. One goroutine reads; its other
+// methods may be called from any. The zero value is closed.
 type Reader struct {
 	source   source
 	counters *ebpf.Map
+	claim    claim
 	clock    clock
 	latency  time.Duration
 
@@ -48,23 +39,29 @@ type Reader struct {
 	empty     bool    // the last look found nothing
 	rest      []Event // delivered to an iterator that was left
 
-	finish atomic.Bool
-	ending ending
+	finish   atomic.Bool
+	closed   atomic.Bool
+	ending   ending
+	deadline deadline
 }
 
 // New returns a reader of a collection that was loaded from [asm.Program]'s
-// spec. The collection must stay open as long as the reader.
+// spec. The collection must stay open as long as the reader. A collection has one
+// reader at a time: the error of another wraps [ErrInUse].
 //
 // Of a program with transport perf it opens a buffer on every CPU that is
 // online, for which Linux wants CAP_PERFMON or CAP_SYS_ADMIN. The other
 // transports' buffers are the program's: what an earlier reader has left in
 // them comes first.
-func New(coll *ebpf.Collection, opts Options) (*Reader, error) {
+func New(coll *ebpf.Collection, opts Options) (_ *Reader, err error) {
+	if coll == nil {
+		return nil, errors.New("open reader: there is no collection")
+	}
 	if opts.Latency == 0 {
 		opts.Latency = DefaultLatency
 	}
-	if opts.Buffer < 0 || opts.Latency < 0 {
-		return nil, fmt.Errorf("open reader: buffer %d and latency %v must not be negative", opts.Buffer, opts.Latency)
+	if opts.Latency < 0 {
+		return nil, fmt.Errorf("open reader: latency %v must not be negative", opts.Latency)
 	}
 	counters := coll.Maps[wire.CountersMap]
 	if counters == nil {
@@ -72,15 +69,28 @@ func New(coll *ebpf.Collection, opts Options) (*Reader, error) {
 	}
 	// Timers are late by up to a millisecond, and then the reader has to run.
 	r := &Reader{counters: counters, latency: opts.Latency - opts.Latency/8}
+	if r.claim, err = claimReader(coll.Maps[wire.ReaderMap]); err != nil {
+		return nil, fmt.Errorf("open reader: %w", err)
+	}
 	now, err := r.Counters()
 	if err == nil {
 		r.before = now.Captured
-		r.source, err = newSource(coll, opts)
+		r.source, err = newSource(coll, r.claim.buffer)
 	}
 	if err != nil {
+		r.claim.release()
 		return nil, fmt.Errorf("open reader: %w", err)
 	}
 	return r, nil
+}
+
+// SetDeadline has a Read that waits, and those that follow, return an error that
+// wraps [os.ErrDeadlineExceeded] at a time, where nothing has come by then. The zero
+// time is none.
+func (r *Reader) SetDeadline(t time.Time) {
+	if r.source != nil {
+		r.deadline.set(t, r.source.wake)
+	}
 }
 
 // Read waits for events, and sets the first n elements of events to what has
@@ -94,6 +104,9 @@ func (r *Reader) Read(events []Event) (n int, err error) {
 }
 
 func (r *Reader) read(into batch) (n int, err error) {
+	if r.source == nil {
+		return 0, fmt.Errorf("read events: %w", os.ErrClosed)
+	}
 	if into.len() == 0 {
 		return 0, nil
 	}
@@ -124,6 +137,9 @@ func (r *Reader) read(into batch) (n int, err error) {
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read events: %w", err)
+		}
+		if r.deadline.passed() {
+			return 0, fmt.Errorf("read events: %w", os.ErrDeadlineExceeded)
 		}
 		if finishing {
 			time.Sleep(finishPause) // before the next look, which may be the last
@@ -159,14 +175,34 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// Counters returns what the program has counted since it was loaded, over all
-// CPUs and interfaces.
+// Counters returns what the programs of the collection have counted since they
+// were loaded, over all CPUs and interfaces.
 func (r *Reader) Counters() (wire.Counters, error) {
-	var perCPU []wire.Counters
-	if err := r.counters.Lookup(uint32(0), &perCPU); err != nil {
-		return wire.Counters{}, fmt.Errorf("read counters: %w", err)
-	}
 	var sum wire.Counters
+	if r.counters == nil {
+		return sum, fmt.Errorf("read counters: %w", os.ErrClosed)
+	}
+	for slot := range r.counters.MaxEntries() {
+		one, err := r.CountersOf(uint8(slot))
+		if err != nil {
+			return wire.Counters{}, err
+		}
+		sum.Add(one)
+	}
+	return sum, nil
+}
+
+// CountersOf is [Reader.Counters] of one program, by the number that its events
+// bear: see [asm.Config.Interfaces].
+func (r *Reader) CountersOf(slot uint8) (wire.Counters, error) {
+	var sum wire.Counters
+	if r.counters == nil {
+		return sum, fmt.Errorf("read counters: %w", os.ErrClosed)
+	}
+	var perCPU []wire.Counters
+	if err := r.counters.Lookup(uint32(slot), &perCPU); err != nil {
+		return sum, fmt.Errorf("read counters of program %d: %w", slot, err)
+	}
 	for _, c := range perCPU {
 		sum.Add(c)
 	}
@@ -177,9 +213,13 @@ func (r *Reader) Counters() (wire.Counters, error) {
 // returns when that Read is about to. What has not been read is gone with transport
 // perf, and what the program captures from now on counts as lost. With the others
 // it stays, and more comes to it until the buffer is full, for another reader of
-// the collection.
+// the collection. A second Close does nothing.
 func (r *Reader) Close() error {
-	if err := r.source.close(); err != nil {
+	if r.source == nil || r.closed.Swap(true) {
+		return nil
+	}
+	r.deadline.set(time.Time{}, nil)
+	if err := errors.Join(r.source.close(), r.claim.release()); err != nil {
 		return fmt.Errorf("close reader: %w", err)
 	}
 	return nil

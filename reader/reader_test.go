@@ -172,7 +172,7 @@ func TestFinishDeliversAll(t *testing.T) {
 }
 
 func TestFullBufferCountsLost(t *testing.T) {
-	program, reader := setup(t, Options{Buffer: 4096})
+	program, reader := setupConfig(t, asm.Config{Buffer: 4096}, Options{})
 	const sent = 1000
 	send(t, program, sent)
 	reader.Finish()

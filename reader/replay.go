@@ -69,6 +69,9 @@ var maxRun = os.Getpagesize() - 1024
 // somewhere: with CAP_NET_ADMIN and CAP_SYS_ADMIN NewReplay sees to that, in a
 // network namespace of its own.
 func NewReplay(coll *ebpf.Collection, match func(frame []byte, length int) bool) (*Replay, error) {
+	if coll == nil {
+		return nil, errors.New("open replay: there is no collection")
+	}
 	told, buffer := coll.Maps[wire.ReplayMap], coll.Maps[wire.EventsMap]
 	if told == nil || buffer == nil || buffer.Type() != ebpf.RingBuf || len(coll.Programs) != 1 {
 		return nil, errors.New("open replay: the collection's program is not made for it")
@@ -182,6 +185,9 @@ func nanosecondsOf(t time.Time) int64 {
 // Read sets the first n elements of events to those of the packets that were
 // run since, in their order. It does not wait: there may be none.
 func (r *Replay) Read(events []Event) (n int, err error) {
+	if r.memory == nil {
+		return 0, fmt.Errorf("read events: %w", os.ErrClosed)
+	}
 	if n, err = r.events.source.read(batch{events: events}, &r.events.clock, 0); err != nil {
 		return n, fmt.Errorf("read events: %w", err)
 	}
@@ -191,6 +197,9 @@ func (r *Replay) Read(events []Event) (n int, err error) {
 // ReadPackets is [Replay.Read]. The packets' bytes are for the caller to find,
 // who ran them.
 func (r *Replay) ReadPackets(packets []Packet) (n int, err error) {
+	if r.memory == nil {
+		return 0, fmt.Errorf("read events: %w", os.ErrClosed)
+	}
 	if n, err = r.events.source.read(batch{packets: packets}, &r.events.clock, 0); err != nil {
 		return n, fmt.Errorf("read events: %w", err)
 	}
@@ -199,7 +208,12 @@ func (r *Replay) ReadPackets(packets []Packet) (n int, err error) {
 
 // Counters returns what the program has counted since it was loaded. Any
 // goroutine may call it.
-func (r *Replay) Counters() (wire.Counters, error) { return r.events.Counters() }
+func (r *Replay) Counters() (wire.Counters, error) {
+	if r.events == nil {
+		return wire.Counters{}, fmt.Errorf("read counters: %w", os.ErrClosed)
+	}
+	return r.events.Counters()
+}
 
 // Close releases the buffers. A second one does nothing.
 func (r *Replay) Close() error {

@@ -62,7 +62,7 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 }
 
 // newSource opens the source of a program's records, whose map tells which.
-func newSource(coll *ebpf.Collection, opts Options) (source, error) {
+func newSource(coll *ebpf.Collection, buffer int) (source, error) {
 	events := coll.Maps[wire.EventsMap]
 	if events == nil {
 		return nil, fmt.Errorf("collection lacks map %q", wire.EventsMap)
@@ -71,7 +71,7 @@ func newSource(coll *ebpf.Collection, opts Options) (source, error) {
 	var err error
 	switch events.Type() {
 	case ebpf.PerfEventArray:
-		inner, err = newPerf(events, opts.Buffer)
+		inner, err = newPerf(events, buffer)
 	case ebpf.RingBuf:
 		inner, err = newRingbuf(events)
 	case ebpf.Array:

@@ -75,7 +75,7 @@ func TestTransportDeliversAll(t *testing.T) {
 }
 
 func TestTransportFull(t *testing.T) {
-	eachTransport(t, asm.Config{Buffer: 4096}, Options{Buffer: 4096}, func(t *testing.T, program *ebpf.Program, reader *Reader) {
+	eachTransport(t, asm.Config{Buffer: 4096}, Options{}, func(t *testing.T, program *ebpf.Program, reader *Reader) {
 		const sent = 3000
 		for range 3 {
 			send(t, program, sent/3)

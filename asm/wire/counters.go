@@ -29,12 +29,3 @@ func (c *Counters) Add(other Counters) {
 
 // CountersSize is the size of [Counters] in bytes.
 const CountersSize = int(unsafe.Sizeof(Counters{}))
-
-// Offsets of the counters, for the program.
-const (
-	OffSeen       = unsafe.Offsetof(Counters{}.Seen)
-	OffSampledOut = unsafe.Offsetof(Counters{}.SampledOut)
-	OffCaptured   = unsafe.Offsetof(Counters{}.Captured)
-	OffLost       = unsafe.Offsetof(Counters{}.Lost)
-	OffSkip       = unsafe.Offsetof(Counters{}.Skip)
-)

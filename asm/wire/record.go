@@ -17,6 +17,14 @@ const (
 	CountersMap = "counters" // one [Counters] per CPU
 	DoorbellMap = "doorbell" // wakes a reader that sleeps
 	AsleepMap   = "asleep"   // a word by which it says so; shared memory has its own, [Ring.Wake]
+	ReaderMap   = "reader"   // words by the keys below
+)
+
+// Keys of [ReaderMap], whose values have 8 bytes in host byte order.
+const (
+	ReaderBuffer uint32 = iota // bytes of each CPU's perf buffer, as asked for; 0: as many as may be had
+	ReaderOwner                // id of the process whose reader has the collection; absent: none has
+	ReaderKeys                 // how many there are
 )
 
 // Record is what the program says of one packet: one cache line, no padding,
@@ -28,7 +36,7 @@ type Record struct {
 	Time            uint64   // ns, CLOCK_MONOTONIC, when the program saw the packet; 0 of one without a clock; as told of a recorded one
 	Source          [16]byte // IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2)
 	Destination     [16]byte
-	Length          uint32 // bytes, from the Ethernet header on, without FCS
+	LengthSlot      uint32 // see Length and Slot
 	Interface       uint32 // index of the interface that received it
 	SourcePort      uint16 // host order; 0 without FlagPorts
 	DestinationPort uint16
@@ -41,6 +49,19 @@ type Record struct {
 	TTL             uint8 // IPv6: hop limit
 	Tags            uint8 // VLAN tags that were read, 0–2
 }
+
+// Parts of [Record.LengthSlot].
+const (
+	SlotShift = 24
+	MaxLength = 1<<SlotShift - 1
+)
+
+// Length is the packet's, in bytes from the Ethernet header on, without FCS.
+func (r *Record) Length() int { return int(r.LengthSlot & MaxLength) }
+
+// Slot is the number of the program that made the record, among those of its
+// collection.
+func (r *Record) Slot() uint8 { return uint8(r.LengthSlot >> SlotShift) }
 
 // Flags say which parts of a [Record] mean something.
 type Flags uint16
@@ -59,23 +80,23 @@ const (
 // RecordSize is the size of a [Record] in bytes.
 const RecordSize = int(unsafe.Sizeof(Record{}))
 
-// Offsets of the fields, for the program's stores and the decoder below.
+// Offsets of the fields, for the decoder below.
 const (
-	OffTime            = unsafe.Offsetof(Record{}.Time)
-	OffSource          = unsafe.Offsetof(Record{}.Source)
-	OffDestination     = unsafe.Offsetof(Record{}.Destination)
-	OffLength          = unsafe.Offsetof(Record{}.Length)
-	OffInterface       = unsafe.Offsetof(Record{}.Interface)
-	OffSourcePort      = unsafe.Offsetof(Record{}.SourcePort)
-	OffDestinationPort = unsafe.Offsetof(Record{}.DestinationPort)
-	OffOuterVLAN       = unsafe.Offsetof(Record{}.OuterVLAN)
-	OffInnerVLAN       = unsafe.Offsetof(Record{}.InnerVLAN)
-	OffEtherType       = unsafe.Offsetof(Record{}.EtherType)
-	OffFlags           = unsafe.Offsetof(Record{}.Flags)
-	OffProtocol        = unsafe.Offsetof(Record{}.Protocol)
-	OffTCPFlags        = unsafe.Offsetof(Record{}.TCPFlags)
-	OffTTL             = unsafe.Offsetof(Record{}.TTL)
-	OffTags            = unsafe.Offsetof(Record{}.Tags)
+	offTime            = unsafe.Offsetof(Record{}.Time)
+	offSource          = unsafe.Offsetof(Record{}.Source)
+	offDestination     = unsafe.Offsetof(Record{}.Destination)
+	offLengthSlot      = unsafe.Offsetof(Record{}.LengthSlot)
+	offInterface       = unsafe.Offsetof(Record{}.Interface)
+	offSourcePort      = unsafe.Offsetof(Record{}.SourcePort)
+	offDestinationPort = unsafe.Offsetof(Record{}.DestinationPort)
+	offOuterVLAN       = unsafe.Offsetof(Record{}.OuterVLAN)
+	offInnerVLAN       = unsafe.Offsetof(Record{}.InnerVLAN)
+	offEtherType       = unsafe.Offsetof(Record{}.EtherType)
+	offFlags           = unsafe.Offsetof(Record{}.Flags)
+	offProtocol        = unsafe.Offsetof(Record{}.Protocol)
+	offTCPFlags        = unsafe.Offsetof(Record{}.TCPFlags)
+	offTTL             = unsafe.Offsetof(Record{}.TTL)
+	offTags            = unsafe.Offsetof(Record{}.Tags)
 )
 
 // ErrShort is returned for fewer than [RecordSize] bytes.
@@ -91,21 +112,21 @@ func (r *Record) Decode(b []byte) error {
 	}
 	b = b[:RecordSize] // one bounds check for all that follows
 	host := binary.NativeEndian
-	r.Time = host.Uint64(b[OffTime:])
-	r.Source = [16]byte(b[OffSource:])
-	r.Destination = [16]byte(b[OffDestination:])
-	r.Length = host.Uint32(b[OffLength:])
-	r.Interface = host.Uint32(b[OffInterface:])
-	r.SourcePort = host.Uint16(b[OffSourcePort:])
-	r.DestinationPort = host.Uint16(b[OffDestinationPort:])
-	r.OuterVLAN = host.Uint16(b[OffOuterVLAN:])
-	r.InnerVLAN = host.Uint16(b[OffInnerVLAN:])
-	r.EtherType = host.Uint16(b[OffEtherType:])
-	r.Flags = Flags(host.Uint16(b[OffFlags:]))
-	r.Protocol = b[OffProtocol]
-	r.TCPFlags = b[OffTCPFlags]
-	r.TTL = b[OffTTL]
-	r.Tags = b[OffTags]
+	r.Time = host.Uint64(b[offTime:])
+	r.Source = [16]byte(b[offSource:])
+	r.Destination = [16]byte(b[offDestination:])
+	r.LengthSlot = host.Uint32(b[offLengthSlot:])
+	r.Interface = host.Uint32(b[offInterface:])
+	r.SourcePort = host.Uint16(b[offSourcePort:])
+	r.DestinationPort = host.Uint16(b[offDestinationPort:])
+	r.OuterVLAN = host.Uint16(b[offOuterVLAN:])
+	r.InnerVLAN = host.Uint16(b[offInnerVLAN:])
+	r.EtherType = host.Uint16(b[offEtherType:])
+	r.Flags = Flags(host.Uint16(b[offFlags:]))
+	r.Protocol = b[offProtocol]
+	r.TCPFlags = b[offTCPFlags]
+	r.TTL = b[offTTL]
+	r.Tags = b[offTags]
 	return nil
 }
 
@@ -123,7 +144,7 @@ func (r *Record) Packet(sample []byte) []byte {
 	if len(sample) < RecordSize+MinPacket {
 		return nil
 	}
-	return sample[RecordSize:][:min(len(sample)-RecordSize, int(r.Length))]
+	return sample[RecordSize:][:min(len(sample)-RecordSize, r.Length())]
 }
 
 // Append appends the record's bytes to b: the inverse of [Record.Decode].
@@ -132,7 +153,7 @@ func (r *Record) Append(b []byte) []byte {
 	b = host.AppendUint64(b, r.Time)
 	b = append(b, r.Source[:]...)
 	b = append(b, r.Destination[:]...)
-	b = host.AppendUint32(b, r.Length)
+	b = host.AppendUint32(b, r.LengthSlot)
 	b = host.AppendUint32(b, r.Interface)
 	b = host.AppendUint16(b, r.SourcePort)
 	b = host.AppendUint16(b, r.DestinationPort)

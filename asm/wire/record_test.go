@@ -16,7 +16,7 @@ var full = Record{
 	Time:            0x0102030405060708,
 	Source:          [16]byte{10: 0xff, 11: 0xff, 12: 192, 14: 2, 15: 1},
 	Destination:     [16]byte{10: 0xff, 11: 0xff, 12: 198, 13: 51, 14: 100, 15: 2},
-	Length:          0x11121314,
+	LengthSlot:      0x11121314,
 	Interface:       0x15161718,
 	SourcePort:      0x191a,
 	DestinationPort: 0x1b1c,
@@ -70,7 +70,7 @@ func TestDecode(t *testing.T) {
 	if len(encoded) != RecordSize {
 		t.Fatalf("Append gave %d bytes, want %d", len(encoded), RecordSize)
 	}
-	if binary.NativeEndian.Uint16(encoded[OffSourcePort:]) != full.SourcePort {
+	if binary.NativeEndian.Uint16(encoded[offSourcePort:]) != full.SourcePort {
 		t.Errorf("source port is not in host order in %x", encoded)
 	}
 	for _, test := range []struct {
@@ -109,9 +109,9 @@ func TestPacket(t *testing.T) {
 		{60, 60, 60},
 		{60, 67, 60}, // padding
 		{14, 20, 14},
-		{1 << 31, 100, 100},
+		{MaxLength, 100, 100},
 	} {
-		record := Record{Length: uint32(test.length)}
+		record := Record{LengthSlot: uint32(test.length)}
 		sample := append(record.Append(nil), make([]byte, test.behind)...)
 		if got := record.Packet(sample); len(got) != test.want {
 			t.Errorf("length %d, %d bytes behind the record: %d of the packet, want %d", test.length, test.behind, len(got), test.want)

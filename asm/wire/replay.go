@@ -24,11 +24,3 @@ const (
 
 // ReplaySize is the size of a [Replay] in bytes.
 const ReplaySize = int(unsafe.Sizeof(Replay{}))
-
-// Offsets of the fields, for the program.
-const (
-	OffReplayTime      = unsafe.Offsetof(Replay{}.Time)
-	OffReplayLength    = unsafe.Offsetof(Replay{}.Length)
-	OffReplayInterface = unsafe.Offsetof(Replay{}.Interface)
-	OffReplayVerdict   = unsafe.Offsetof(Replay{}.Verdict)
-)

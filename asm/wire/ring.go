@@ -20,13 +20,6 @@ type Ring struct {
 // RingSize is the size of [Ring] in bytes.
 const RingSize = int(unsafe.Sizeof(Ring{}))
 
-// Offsets of the control words, for the program.
-const (
-	OffHead = unsafe.Offsetof(Ring{}.Head)
-	OffTail = unsafe.Offsetof(Ring{}.Tail)
-	OffWake = unsafe.Offsetof(Ring{}.Wake)
-)
-
 // RingBytes is the size of a ring of so many slots.
 func RingBytes(slots int) int { return RingSize + slots*RecordSize }
 

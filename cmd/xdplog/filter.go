@@ -28,7 +28,7 @@ func (o *options) config(words []string) (asm.Config, error) {
 		config.Sample = asm.Sampling{N: o.sampleRandom, Random: true}
 	}
 	if o.write != "" && !config.Replay {
-		config.Transport, config.SnapLen = asm.Perf, o.snapLen // the one that carries them
+		config.Transport, config.SnapLen = asm.Perf, min(o.snapLen, asm.MaxSnapLen) // the one that carries them
 	}
 	if config.Replay {
 		config.Transport = asm.Ringbuf // one stream, in the order of the file

@@ -1,6 +1,8 @@
 package layout
 
 import (
+	"unsafe"
+
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/internal/assemble"
@@ -19,21 +21,21 @@ var Rec = struct {
 	Time, Source, Destination, Length, Interface, SourcePort, DestinationPort,
 	OuterVLAN, InnerVLAN, EtherType, Flags, Protocol, TCPFlags, TTL, Tags RecordField
 }{
-	Time:            RecordField{"time", wire.OffTime, bpf.DWord},
-	Source:          RecordField{"source", wire.OffSource, bpf.Word},
-	Destination:     RecordField{"destination", wire.OffDestination, bpf.Word},
-	Length:          RecordField{"length", wire.OffLength, bpf.Word},
-	Interface:       RecordField{"interface", wire.OffInterface, bpf.Word},
-	SourcePort:      RecordField{"source_port", wire.OffSourcePort, bpf.Half},
-	DestinationPort: RecordField{"destination_port", wire.OffDestinationPort, bpf.Half},
-	OuterVLAN:       RecordField{"outer_vlan", wire.OffOuterVLAN, bpf.Half},
-	InnerVLAN:       RecordField{"inner_vlan", wire.OffInnerVLAN, bpf.Half},
-	EtherType:       RecordField{"ether_type", wire.OffEtherType, bpf.Half},
-	Flags:           RecordField{"flags", wire.OffFlags, bpf.Half},
-	Protocol:        RecordField{"protocol", wire.OffProtocol, bpf.Byte},
-	TCPFlags:        RecordField{"tcp_flags", wire.OffTCPFlags, bpf.Byte},
-	TTL:             RecordField{"ttl", wire.OffTTL, bpf.Byte},
-	Tags:            RecordField{"tags", wire.OffTags, bpf.Byte},
+	Time:            RecordField{"time", unsafe.Offsetof(wire.Record{}.Time), bpf.DWord},
+	Source:          RecordField{"source", unsafe.Offsetof(wire.Record{}.Source), bpf.Word},
+	Destination:     RecordField{"destination", unsafe.Offsetof(wire.Record{}.Destination), bpf.Word},
+	Length:          RecordField{"length", unsafe.Offsetof(wire.Record{}.LengthSlot), bpf.Word},
+	Interface:       RecordField{"interface", unsafe.Offsetof(wire.Record{}.Interface), bpf.Word},
+	SourcePort:      RecordField{"source_port", unsafe.Offsetof(wire.Record{}.SourcePort), bpf.Half},
+	DestinationPort: RecordField{"destination_port", unsafe.Offsetof(wire.Record{}.DestinationPort), bpf.Half},
+	OuterVLAN:       RecordField{"outer_vlan", unsafe.Offsetof(wire.Record{}.OuterVLAN), bpf.Half},
+	InnerVLAN:       RecordField{"inner_vlan", unsafe.Offsetof(wire.Record{}.InnerVLAN), bpf.Half},
+	EtherType:       RecordField{"ether_type", unsafe.Offsetof(wire.Record{}.EtherType), bpf.Half},
+	Flags:           RecordField{"flags", unsafe.Offsetof(wire.Record{}.Flags), bpf.Half},
+	Protocol:        RecordField{"protocol", unsafe.Offsetof(wire.Record{}.Protocol), bpf.Byte},
+	TCPFlags:        RecordField{"tcp_flags", unsafe.Offsetof(wire.Record{}.TCPFlags), bpf.Byte},
+	TTL:             RecordField{"ttl", unsafe.Offsetof(wire.Record{}.TTL), bpf.Byte},
+	Tags:            RecordField{"tags", unsafe.Offsetof(wire.Record{}.Tags), bpf.Byte},
 }
 
 // Load loads a scalar of the record.

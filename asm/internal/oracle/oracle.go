@@ -39,7 +39,7 @@ const mostExtensions = 8
 //     fragment ends the walk, and what it announces is the protocol.
 //   - TCP's flags are there as soon as their byte is.
 func Decode(frame []byte, length int) wire.Record {
-	r := wire.Record{Length: uint32(length)}
+	r := wire.Record{LengthSlot: uint32(length)}
 	if len(frame) < 14 {
 		return r
 	}

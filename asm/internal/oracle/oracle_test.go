@@ -26,7 +26,7 @@ func TestDecodeAgreesWithGopacket(t *testing.T) {
 // judge is what gopacket says of a well-formed frame.
 func judge(t *testing.T, frame []byte) wire.Record {
 	t.Helper()
-	record := wire.Record{Length: uint32(len(frame))}
+	record := wire.Record{LengthSlot: uint32(len(frame))}
 	var extensions int
 	var walk func(gopacket.Packet)
 	walk = func(packet gopacket.Packet) {

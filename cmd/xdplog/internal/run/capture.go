@@ -56,6 +56,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 		c.closers = append(c.closers, endpoint)
 	}
+	o.Program.Interfaces = min(len(o.Interfaces), asm.MaxInterfaces) // those beyond share the last one's counters
 	collection, events, err := load(o.Program)
 	if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
 		if !o.Quiet {
@@ -72,9 +73,9 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	var attachments []attachment
 	var interfaces []names.Interface
 	var recorded []capfile.Interface
-	for _, name := range o.Interfaces {
+	for i, name := range o.Interfaces {
 		a, err := loader.Attach(collection, loader.Options{
-			Interface: name, Mode: o.Mode, Namespace: o.Netns,
+			Interface: name, Mode: o.Mode, Namespace: o.Netns, Slot: uint8(min(i, asm.MaxInterfaces-1)),
 		})
 		if err != nil {
 			return nil, err
@@ -137,7 +138,7 @@ func load(config asm.Config) (*ebpf.Collection, *reader.Reader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	events, err := reader.New(collection, reader.Options{Buffer: config.Buffer})
+	events, err := reader.New(collection, reader.Options{})
 	if err != nil {
 		collection.Close()
 		return nil, nil, err
