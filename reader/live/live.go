@@ -25,6 +25,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -40,7 +41,7 @@ type Options struct {
 	Interfaces []string       // names or alternative names; none: the default route's
 	Namespace  string         // of all interfaces, as in [loader.Options]; "": the caller's own
 	Mode       loader.Mode    // default: native, else generic
-	Config     asm.Config     // the program
+	Config     asm.Config     // the program; of Interfaces 0: one for each interface
 	Reader     reader.Options // how its events are read
 }
 
@@ -87,14 +88,18 @@ func Open(opts Options) (*Capture, error) {
 	}()
 
 	var err error
+	if opts.Config.Interfaces == 0 {
+		opts.Config.Interfaces = min(len(interfaces), asm.MaxInterfaces)
+	}
 	if c.program, err = loader.Load(opts.Config); err != nil {
 		return nil, err
 	}
 	if c.events, err = reader.New(c.program, opts.Reader); err != nil {
 		return nil, err
 	}
-	for _, name := range interfaces {
-		a, err := loader.Attach(c.program, loader.Options{Interface: name, Namespace: opts.Namespace, Mode: opts.Mode})
+	for i, name := range interfaces {
+		slot := uint8(min(i, max(1, opts.Config.Interfaces)-1))
+		a, err := loader.Attach(c.program, loader.Options{Interface: name, Namespace: opts.Namespace, Mode: opts.Mode, Slot: slot})
 		if err != nil {
 			return nil, err
 		}
@@ -187,6 +192,25 @@ func (c *Capture) Counters() (wire.Counters, error) {
 	}
 	defer c.opened.RUnlock()
 	return c.events.Counters()
+}
+
+// CountersOf returns what was counted on one interface, by its place in
+// Attachments, which is the Slot of its events: of more than Config.Interfaces
+// those beyond have the last one's.
+func (c *Capture) CountersOf(slot uint8) (wire.Counters, error) {
+	if err := c.use(); err != nil {
+		return wire.Counters{}, fmt.Errorf("read counters: %w", err)
+	}
+	defer c.opened.RUnlock()
+	return c.events.CountersOf(slot)
+}
+
+// SetDeadline ends a Read that waits: see [reader.Reader.SetDeadline].
+func (c *Capture) SetDeadline(t time.Time) {
+	if c.use() == nil {
+		defer c.opened.RUnlock()
+		c.events.SetDeadline(t)
+	}
 }
 
 // use keeps Close from closing the reader and the program, until

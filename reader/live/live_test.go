@@ -236,3 +236,31 @@ func TestZeroValue(t *testing.T) {
 		t.Error("it has attachments")
 	}
 }
+
+// TestCountersOf: each interface has counters of its own, and events say by number
+// which one it was.
+func TestCountersOf(t *testing.T) {
+	lab := newLab(t)
+	c := open(t, Options{Interfaces: []string{"v1", "v0"}, Namespace: lab.name})
+	const sent = 5
+	lab.send(t, sent) // from v1 to v0
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	events := make([]reader.Event, 8)
+	for read := 0; read < sent; {
+		n, err := c.Read(events)
+		must(t, err)
+		for _, event := range events[:n] {
+			if event.Slot != 1 {
+				t.Errorf("event of interface %d, want 1", event.Slot)
+			}
+		}
+		read += n
+	}
+	for slot, want := range []uint64{0, sent} {
+		counters, err := c.CountersOf(uint8(slot))
+		must(t, err)
+		if counters.Matched() != want {
+			t.Errorf("interface %d matched %d packets, want %d", slot, counters.Matched(), want)
+		}
+	}
+}
