@@ -1,17 +1,13 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
 )
 
 func TestFilterWords(t *testing.T) {
@@ -84,59 +80,18 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-func TestDump(t *testing.T) {
-	nowhere()
-	for _, c := range []struct {
-		args string
-		want []string
-	}{
-		{"-d", []string{"; map events: PerfEventArray, one per CPU", "; program xdplog: XDP, ", "call bpf_perf_event_output", "\npass:", "record.ttl"}},
-		{"-d --transport ringbuf", []string{"; map events: RingBuf of ", "call bpf_ringbuf_submit"}},
-		{"-d --transport mmap --buffer 64k", []string{"; map events: Array, ", "by 4", "; map doorbell: RingBuf of 65536 bytes", "ring.head"}},
-		{"--dump --sample 10 --time coarse tcp port 443", []string{"sampled_out:", "call bpf_ktime_get_coarse_ns", "0x1bb|443"}},
-		{"-d -i nosuch0 arp", []string{"0x806"}},
-		{"-d -r nosuch.pcap arp", []string{"; map replay: Array, 1 entry", "replay.verdict"}},
-	} {
-		status, stdout, stderr := runCommand(strings.Fields(c.args)...)
-		if status != exitOK || stderr != "" {
-			t.Errorf("%s: status %d, stderr %q", c.args, status, stderr)
-		}
-		for _, want := range c.want {
-			if !slices.ContainsFunc(strings.Split(want, "|"), func(one string) bool { return strings.Contains(stdout, one) }) {
-				t.Errorf("%s: no %q in\n%s", c.args, want, stdout)
-			}
-		}
-	}
-}
-
 // TestCaret has somebody look at stderr.
 func TestCaret(t *testing.T) {
 	nowhere()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	defer master.Close()
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Skip(err)
-	}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Skip(err)
-	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	defer terminal.Close()
+	terminal, screen := termtest.Open(t)
 	if status := execute([]string{"tcp", "port", "htpt"}, run.Environment{Stderr: terminal}); status != exitUsage {
 		t.Errorf("status %d", status)
 	}
 	var said string
 	for want := 3; strings.Count(said, "\n") < want; {
 		buffer := make([]byte, 1000)
-		time.AfterFunc(5*time.Second, func() { master.Close() })
-		n, err := master.Read(buffer)
+		time.AfterFunc(5*time.Second, func() { screen.Close() })
+		n, err := screen.Read(buffer)
 		if said += string(buffer[:n]); err != nil {
 			break
 		}
