@@ -1,4 +1,4 @@
-// Command runner runs the tests of packages asm, reader and loader, and those
+// Command runner runs the tests of packages asm, reader, live and loader, and those
 // of the whole path in e2e, under other kernels than the machine's: Debian's,
 // unmodified, in QEMU. It is make kernels; its arguments are the kernels to run
 // (5.10 6.1 6.12 7.3 5.10-arm64 6.12-arm64 6.1-s390x), where there are none the first four.
