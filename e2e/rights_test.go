@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -178,6 +179,24 @@ func TestSeccomp(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestRightsUnderCgo builds xdplog as go install does where there is a C
+// compiler: it can't give up its rights on threads that are not Go's, and says so.
+func TestRightsUnderCgo(t *testing.T) {
+	lab := newLab(t)
+	binary := filepath.Join(t.TempDir(), "xdplog")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../cmd/xdplog")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build with cgo, which takes a C compiler: %v\n%s", err, output)
+	}
+	capture := launch(t, lab.right, exec.Command(binary, "-i", right(0), "-o", "json")).read().listens(t)
+	lab.goesOn(t, capture)
+	if end := capture.stop(t); !strings.Contains(end.stderr, "goes on with all its rights: this binary was built with cgo") {
+		t.Errorf("it does not say that it keeps its rights:\n%s", end.stderr)
+	}
+	lab.wantNoProgram(t)
 }
 
 // TestRightsKept runs where it may not give up its rights: it says so, and is

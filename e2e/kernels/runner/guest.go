@@ -38,10 +38,11 @@ var suites = []suite{
 		long: "^TestFilterLarge$|^TestFilterLists$|^TestEveryFixtureAtEverySplit$",
 	},
 	{dir: "reader", long: "AllocatesNothing$"},
+	{dir: "reader/live"},
 	{dir: "loader", long: "^TestNothingLeaks$|^TestSimultaneousStarts$"},
 	{
 		dir:  "e2e",
-		skip: "^Test(Readme|Embedding|EmbeddingRecord)$", // builds with the Go toolchain
+		skip: "^Test(Readme|Embedding|EmbeddingRecord|RightsUnderCgo)$", // builds with the Go toolchain
 		long: "^TestSuspended$|^TestKilledAnytime$|^TestFootprint$|^TestDemoInterrupted$|^TestInterruptedStart$",
 	},
 }

@@ -34,14 +34,15 @@ func keepable() []capabilitySet {
 // nor can the name of a program be read that has replaced ours: both take
 // CAP_SYS_ADMIN.
 //
-// A binary that was built with cgo may have threads that Go doesn't know of. It
-// keeps its rights, without an error.
+// A binary that was built with cgo keeps its rights, which is an error: it may
+// have threads that Go doesn't know of, and a right that one thread has, all
+// can use. Package net alone makes it one where there is a C compiler.
 func Renounce(count func() error) error {
 	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 	switch errno {
 	case 0:
 	case unix.ENOTSUP:
-		return nil
+		return errors.New("this binary was built with cgo, whose threads can't be made to: build it with CGO_ENABLED=0")
 	default:
 		return fmt.Errorf("set no_new_privs: %w", errno)
 	}
