@@ -133,7 +133,7 @@ var defaultFilter = filter.Filter{Root: filter.Or{
 // Match evaluates the filter of the program on a frame, from its Ethernet
 // header on, in plain Go: see [filter.Filter.Match].
 func (cfg Config) Match(frame []byte, length int) bool {
-	wanted, err := cfg.filter()
+	wanted, err := cfg.Wanted()
 	return err == nil && (wanted == nil || wanted.Match(frame, length))
 }
 
@@ -156,8 +156,9 @@ func (cfg Config) Check() error {
 	return err
 }
 
-// filter is the filter to compile, or nil for none.
-func (cfg Config) filter() (*filter.Filter, error) {
+// Wanted is the filter that decides, the default one where there is no other, or nil
+// where every frame is reported.
+func (cfg Config) Wanted() (*filter.Filter, error) {
 	switch {
 	case cfg.All && cfg.Filter != nil:
 		return nil, errors.New("all frames are wanted, and a filter too")

@@ -120,7 +120,7 @@ const (
 
 // instructions is the program: what is written here is its flow graph.
 func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
-	wanted, err := cfg.filter()
+	wanted, err := cfg.Wanted()
 	if err != nil {
 		return nil, nil, err
 	}

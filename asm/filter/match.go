@@ -194,8 +194,11 @@ func (p *packet) hasPort(n Port) verdict {
 	)
 }
 
-func (p *packet) holds(n Relation) verdict {
-	for _, layer := range n.Layers() {
+func (p *packet) holds(n Relation) verdict { return p.holdsIn(n.Layers(), n) }
+
+// holdsIn is holds of a relation whose layers are known.
+func (p *packet) holdsIn(layers []Layer, n Relation) verdict {
+	for _, layer := range layers {
 		if v := p.has(layer); v != yes {
 			return v
 		}

@@ -1,0 +1,86 @@
+// Package engine does in plain Go what the program does in the kernel: it makes records of frames.
+//
+// Capture files are to be read without rights, and importers' tests to make events of frames without a kernel. An [Engine]
+// decodes a frame into the same [wire.Record] to the bit, decides by the same filter, samples and counts alike, for frames
+// of any length. [Decode] is the parser alone.
+//
+// That the two agree is held by tests, which run millions of made-up frames through the program in the kernel, the engine,
+// and an independent oracle. It may import asm, filter and wire.
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// Engine is a program of [asm.Config] in plain Go. It is for one goroutine; the
+// zero value reports nothing.
+type Engine struct {
+	all      bool
+	wanted   *filter.Matcher // nil: all, or in the zero value none
+	sampling asm.Sampling
+	counters wire.Counters
+}
+
+// New returns the engine of a config, of which it takes the filter and the sampling:
+// the rest is about the kernel. It fails where [asm.Program] would.
+func New(cfg asm.Config) (*Engine, error) {
+	cfg.Transport, cfg.CPUs = asm.Perf, 0
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("make an engine: %w", err)
+	}
+	wanted, err := cfg.Wanted()
+	if err != nil {
+		return nil, fmt.Errorf("make an engine: %w", err)
+	}
+	e := &Engine{all: wanted == nil, sampling: cfg.Sample}
+	if wanted != nil {
+		e.wanted = wanted.Matcher()
+	}
+	return e, nil
+}
+
+// Run sets a record from a frame, of which length bytes were on the wire, from the
+// Ethernet header on, and reports whether it is to be reported: else the record's
+// contents mean nothing. Time and interface are the caller's to set.
+func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
+	e.counters.Seen++
+	if !e.match(frame, length) {
+		return false
+	}
+	if e.left() {
+		e.counters.SampledOut++
+		return false
+	}
+	e.counters.Captured++
+	Decode(record, frame)
+	record.LengthSlot = uint32(min(length, wire.MaxLength))
+	return true
+}
+
+func (e *Engine) match(frame []byte, length int) bool {
+	return e.all || e.wanted != nil && e.wanted.Match(frame, length)
+}
+
+// left says whether sampling leaves a packet out that matches.
+func (e *Engine) left() bool {
+	switch n := e.sampling.N; {
+	case n <= 1:
+		return false
+	case e.sampling.Random:
+		return rand.Uint32N(n) != 0
+	case e.counters.Skip > 0:
+		e.counters.Skip--
+		return true
+	default:
+		e.counters.Skip = uint64(n) - 1
+		return false
+	}
+}
+
+// Counters are what the engine has counted. None is ever lost.
+func (e *Engine) Counters() wire.Counters { return e.counters }
