@@ -124,21 +124,35 @@ func (b *builder) copyAddress(to layout.RecordField, from layout.Field) {
 	}
 }
 
+// forget makes the verifier forget what it knows of a register's value, which
+// stays as it is: else it follows each of the ways on which that differs to the
+// end. It takes r3.
+func (b *builder) forget(reg bpf.Register) {
+	b.Emit(
+		bpf.Mov.Reg(bpf.R3, end),
+		bpf.Sub.Reg(bpf.R3, header), // a number that it knows nothing of
+		bpf.Xor.Reg(reg, bpf.R3),
+		bpf.Xor.Reg(reg, bpf.R3),
+	)
+}
+
 // extension steps over the extension header that next announces, and leaves
 // what follows it in next. Anything else in next goes to done. A fragment
 // other than the first goes to later with header behind it, a header that is cut
-// to cut, with its own number in next.
+// to cut, with its own number in next. That there was the header is in flags.
 func (b *builder) extension(done, later, cut label) {
 	walk, fragment, auth, step := b.Fresh("extension"), b.Fresh("fragment"), b.Fresh("auth"), b.Fresh("step")
 	b.JumpIf(next, bpf.JEq, layout.ProtoTCP, done) // nearly always one of these two
 	b.JumpIf(next, bpf.JEq, layout.ProtoUDP, done)
-	b.JumpIf(next, bpf.JEq, layout.ProtoFragment, walk)
-	b.JumpIf(next, bpf.JEq, layout.ProtoHopByHop, walk)
-	b.JumpIf(next, bpf.JEq, layout.ProtoRouting, walk)
-	b.JumpIf(next, bpf.JEq, layout.ProtoAH, walk)
-	b.JumpIf(next, bpf.JNE, layout.ProtoDestination, done)
+	for _, ext := range layout.Extensions {
+		b.Emit(bpf.Mov.Imm(bpf.R1, int32(ext.Flag)))
+		b.JumpIf(next, bpf.JEq, int32(ext.Protocol), walk)
+	}
+	b.Jump(done)
 
 	b.Block(walk)
+	b.Emit(bpf.Or.Reg(flags, bpf.R1))
+	b.forget(flags)
 	b.have(layout.ExtMinLen, cut)
 	b.load(bpf.R2, layout.ExtNextHeader)
 	b.load(bpf.R1, layout.ExtLength)
@@ -159,9 +173,13 @@ func (b *builder) extension(done, later, cut label) {
 
 	b.Block(fragment)
 	b.load(bpf.R3, layout.ExtFragment)
+	b.Emit(bpf.And.Imm(bpf.R3, 0xfff8))
+	// Where offset is 0 this is 8, and the verifier does not know: of a constant
+	// it would look at each number of such headers as at another way.
 	b.Emit(
-		bpf.Mov.Imm(bpf.R1, layout.ExtMinLen),
-		bpf.And.Imm(bpf.R3, 0xfff8),
+		bpf.Mov.Reg(bpf.R1, bpf.R3),
+		bpf.And.Imm(bpf.R1, 0x10),
+		bpf.Or.Imm(bpf.R1, layout.ExtMinLen),
 	)
 	b.JumpIf(bpf.R3, bpf.JEq, 0, step)
 	b.Emit(

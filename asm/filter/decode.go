@@ -12,6 +12,7 @@ type packet struct {
 	network   int      // offset of what is behind the Ethernet header and the tags
 	version   Version  // AnyIP unless there is a well-formed IP header
 	protocol  uint8    // behind IPv6 extension headers
+	met       uint64   // 1 << number of each extension header before that
 	later     bool     // a fragment other than the first
 	transport int      // offset of what is behind the IP header, or of the extension header that is cut
 
@@ -93,9 +94,27 @@ func (p *packet) ipv6() {
 	}
 }
 
+func isExtension(protocol uint8) bool {
+	switch protocol {
+	case extHopByHop, extRouting, extFragment, protoAH, extDestination:
+		return true
+	}
+	return false
+}
+
+// bears says whether the number is the packet's protocol, or that of an
+// extension header before it.
+func (p *packet) bears(number uint8) bool {
+	return p.protocol == number || isExtension(number) && p.met>>number&1 != 0
+}
+
 // extension steps over an extension header. It returns false if there is none,
 // if it is cut, and behind the header of a later fragment.
 func (p *packet) extension() bool {
+	if !isExtension(p.protocol) {
+		return false
+	}
+	p.met |= 1 << p.protocol
 	header := p.frame[p.transport:]
 	if len(header) < 8 {
 		return false
@@ -108,8 +127,6 @@ func (p *packet) extension() bool {
 		length = int(header[1])*4 + 8
 	case extFragment:
 		p.later = binary.BigEndian.Uint16(header[2:])&0xfff8 != 0
-	default:
-		return false
 	}
 	if length > len(header) {
 		return false

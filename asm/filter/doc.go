@@ -33,6 +33,10 @@
 //   - The protocol of an IPv6 packet is what stands behind its extension
 //     headers. A header that is cut ends the walk, and its own number is the
 //     protocol. What stands behind the eighth is the protocol, whatever it is.
+//   - The numbers of extension headers (0, 43, 44, 51, 60) ask whether the
+//     packet bears such a header: ip6 proto 44 is every fragment, and ah finds
+//     an authentication header in both versions. libpcap looks for them right
+//     behind the IPv6 header.
 //
 // Ports and the headers of tcp[…] and the like are not looked for in a later
 // fragment. As in libpcap, tcp[…], udp[…], sctp[…], icmp[…] and igmp[…] are

@@ -68,7 +68,7 @@ func (p *packet) ask(n Node) verdict {
 			func() verdict { return p.hasMAC(0, n.Address) },
 		)
 	case Proto:
-		return is(p.version != AnyIP && (n.Version == AnyIP || n.Version == p.version) && n.Number == p.protocol).typed(p)
+		return is(p.version != AnyIP && (n.Version == AnyIP || n.Version == p.version) && p.bears(n.Number)).typed(p)
 	case Net4:
 		return p.inNet4(n)
 	case Net6:

@@ -99,29 +99,29 @@ func TestMatch(t *testing.T) {
 		}},
 		{"hop-by-hop and destination options", build(t, ether(ip6), ipv6(0),
 			gopacket.Payload{60, 0, 1, 4, 0, 0, 0, 0}, gopacket.Payload{17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, udp6), verdicts{
-			"udp": true, "port 53": true, "udp dst port 53": true, "ip6 proto 17": true, "ip6 proto 0": false, "proto 60": false, "ip6[6] = 0": true,
+			"udp": true, "port 53": true, "udp dst port 53": true, "ip6 proto 17": true, "ip6 proto 0": true, "ip6 proto 60": true, "proto 60": true, "proto 0": true, "ip proto 60": false, "ip6 proto 44": false, "not ip6 proto 43": true, "ip6[6] = 0": true,
 			"udp[2:2] = 53": false, "host 2001:db8::2": true,
 		}},
 		{"icmp6 behind options", build(t, ether(ip6), ipv6(60), gopacket.Payload{58, 0, 1, 4, 0, 0, 0, 0}, gopacket.Payload{135, 0, 0, 0}), verdicts{
 			"icmp6": true, "icmp6[icmp6type] = icmp6-neighborsolicit": true, "ip6[40] = 58": true,
 		}},
 		{"first fragment", build(t, ether(ip6), ipv6(44), gopacket.Payload{17, 0, 0, 1, 0, 0, 0, 9}, udp6), verdicts{
-			"udp": true, "port 53": true,
+			"udp": true, "port 53": true, "ip6 proto 44": true, "proto 44": true, "proto ipv6-frag": true, "ip proto 44": false, "proto 0": false,
 		}},
 		{"later fragment", build(t, ether(ip6), ipv6(44), gopacket.Payload{17, 0, 0, 9, 0, 0, 0, 9}, udp6), verdicts{
-			"udp": true, "port 53": false, "not port 53": true, "ip6 proto 44": false,
+			"udp": true, "port 53": false, "not port 53": true, "ip6 proto 44": true,
 		}},
 		{"later fragment of icmp6", build(t, ether(ip6), ipv6(44), gopacket.Payload{58, 0, 0, 9, 0, 0, 0, 9}, gopacket.Payload{128, 0}), verdicts{
 			"icmp6": true, "icmp6[0] = 128": false, "not icmp6[0] = 128": true,
 		}},
 		{"authentication", build(t, ether(ip6), ipv6(51), gopacket.Payload{17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}, udp6), verdicts{
-			"udp port 53": true, "ah": false,
+			"udp port 53": true, "ah": true, "ip6 proto 51": true, "proto 17 and ah": true, "esp": false,
 		}},
 		{"authentication in ipv4", build(t, ether(ip4), ipv4(51), gopacket.Payload{17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}, udp6), verdicts{
 			"udp": false, "ah": true, "port 53": false,
 		}},
 		{"extension header that is cut", cut(build(t, ether(ip6), ipv6(43), gopacket.Payload{17, 3, 0, 0, 0, 0, 0, 0}, udp6), 14+40+16), verdicts{
-			"udp": false, "proto 43": true, "ip6": true, "port 53": false, "not port 53": true,
+			"udp": false, "proto 43": true, "ip6 proto 43": true, "proto 60": false, "ip6": true, "port 53": false, "not port 53": true,
 		}},
 		{"ipv4 of four words", broken, verdicts{
 			"ip": true, "tcp": false, "not tcp": true, "host 192.0.2.1": false, "not host 192.0.2.1": true, "port 443": false,

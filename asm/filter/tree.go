@@ -45,7 +45,8 @@ type EtherAddress struct {
 }
 
 // Proto is true if the packet has a well-formed IP header of this version and
-// the number is its protocol, in IPv6 the one behind the extension headers.
+// the number is its protocol, in IPv6 the one behind the extension headers, or
+// that of one of the extension headers that were stepped over (0, 43, 44, 51, 60).
 type Proto struct {
 	Version Version
 	Number  uint8 // IANA protocol number

@@ -24,6 +24,8 @@ func (r *Record) Check() error {
 		return fmt.Errorf("%w: both IPv4 and IPv6", ErrInconsistent)
 	case f&ip == 0 && f != 0:
 		return fmt.Errorf("%w: flags %#x without IP", ErrInconsistent, uint16(f))
+	case f&FlagIPv6 == 0 && f&flagsExtension != 0:
+		return fmt.Errorf("%w: IPv6 extension headers without IPv6", ErrInconsistent)
 	case f&FlagPorts != 0 && f&(FlagFragment|FlagCut) != 0:
 		return fmt.Errorf("%w: ports in a later fragment or a cut packet", ErrInconsistent)
 	case f&FlagTCP != 0 && f&FlagPorts == 0:

@@ -74,7 +74,16 @@ const (
 	FlagPorts                      // SourcePort and DestinationPort are set (TCP, UDP, SCTP)
 	FlagTCP                        // TCPFlags is set
 
-	flagsKnown = FlagIPv4 | FlagIPv6 | FlagFragment | FlagCut | FlagPorts | FlagTCP
+	// Extension headers of an IPv6 packet that were met before Protocol, which
+	// is the last one's own number where that is cut.
+	FlagHopByHop       // hop-by-hop options, 0
+	FlagRouting        // routing, 43
+	FlagFragmentHeader // fragment, 44: of the first fragment, a later one, or the only one
+	FlagAuthentication // AH, 51; in IPv4 that is the Protocol
+	FlagDestination    // destination options, 60
+
+	flagsExtension = FlagHopByHop | FlagRouting | FlagFragmentHeader | FlagAuthentication | FlagDestination
+	flagsKnown     = FlagIPv4 | FlagIPv6 | FlagFragment | FlagCut | FlagPorts | FlagTCP | flagsExtension
 )
 
 // RecordSize is the size of a [Record] in bytes.

@@ -146,6 +146,8 @@ func TestCheck(t *testing.T) {
 		{"ports without IP", func(r *Record) { r.Flags = FlagPorts }, "without IP"},
 		{"fragment without IP", func(r *Record) { r.Flags = FlagFragment }, "without IP"},
 		{"cut without IP", func(r *Record) { r.Flags = FlagCut }, "without IP"},
+		{"extension headers", func(r *Record) { r.Flags = FlagIPv6 | flagsExtension }, ""},
+		{"extension headers in IPv4", func(r *Record) { r.Flags |= FlagAuthentication }, "extension headers without IPv6"},
 		{"ports in a fragment", func(r *Record) { r.Flags |= FlagFragment }, "ports in a later fragment"},
 		{"ports in a cut packet", func(r *Record) { r.Flags |= FlagCut }, "ports in a later fragment or a cut packet"},
 		{"TCP flags without ports", func(r *Record) { r.Flags &^= FlagPorts }, "TCP flags without ports"},

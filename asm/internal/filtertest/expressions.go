@@ -133,7 +133,7 @@ func (e *Expressions) id(kind string) string {
 	case "portrange":
 		return e.oneOf("20-25", "80-80", "443-80", "ftp-ssh", "6000-65535", "0-1023", "53", "domain-http")
 	case "proto":
-		return e.oneOf("1", "2", "6", "17", `\tcp`, `\udp`, `\icmp`, "ipv6-icmp", "50", "132", "0x3a", "112", "89")
+		return e.oneOf("1", "2", "6", "17", `\tcp`, `\udp`, `\icmp`, "ipv6-icmp", "50", "132", "0x3a", "112", "89", "0", "43", "44", "51", "60")
 	case "ethertype":
 		return e.oneOf(`\ip`, `\ip6`, `\arp`, `\rarp`, "0x88cc", "0x0800", "34525")
 	default: // mac

@@ -4,6 +4,7 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // Field is a field of a header, at an offset from the header's start in bytes.
@@ -100,4 +101,17 @@ func (f Field) Load(b *assemble.Builder, dst, base bpf.Register) {
 // LoadRaw loads the field as it stands in the packet.
 func (f Field) LoadRaw(b *assemble.Builder, dst, base bpf.Register) {
 	b.Note(f.Name, bpf.LoadMem(dst, base, f.Offset, f.Size))
+}
+
+// Extensions are the IPv6 extension headers that are stepped over, the most
+// frequent first, and what the record says where there was one.
+var Extensions = [...]struct {
+	Protocol uint8
+	Flag     wire.Flags
+}{
+	{ProtoFragment, wire.FlagFragmentHeader},
+	{ProtoHopByHop, wire.FlagHopByHop},
+	{ProtoRouting, wire.FlagRouting},
+	{ProtoAH, wire.FlagAuthentication},
+	{ProtoDestination, wire.FlagDestination},
 }

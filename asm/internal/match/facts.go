@@ -91,6 +91,11 @@ var rules = []struct {
 	{[]question{hasFlag(ip)}, false, question{field: layout.Rec.Protocol, op: bpf.JEq}, true},
 	{[]question{hasFlag(ip)}, false, hasFlag(wire.FlagPorts), false},
 	{[]question{hasFlag(ip)}, false, hasFlag(wire.FlagCut), false},
+	{[]question{hasFlag(wire.FlagIPv6)}, false, hasFlag(wire.FlagHopByHop), false},
+	{[]question{hasFlag(wire.FlagIPv6)}, false, hasFlag(wire.FlagRouting), false},
+	{[]question{hasFlag(wire.FlagIPv6)}, false, hasFlag(wire.FlagFragmentHeader), false},
+	{[]question{hasFlag(wire.FlagIPv6)}, false, hasFlag(wire.FlagAuthentication), false},
+	{[]question{hasFlag(wire.FlagIPv6)}, false, hasFlag(wire.FlagDestination), false},
 	{[]question{hasFlag(wire.FlagPorts)}, true, hasFlag(wire.FlagFragment), false},
 	{[]question{hasFlag(wire.FlagPorts)}, true, hasFlag(wire.FlagCut), false},
 }

@@ -82,14 +82,19 @@ func (m *matcher) either(d filter.Direction, source, destination step) step {
 }
 
 func (m *matcher) protocol(n filter.Proto) step {
-	number := m.is(layout.Rec.Protocol, uint32(n.Number))
+	bears := m.is(layout.Rec.Protocol, uint32(n.Number))
+	for _, ext := range layout.Extensions {
+		if ext.Protocol == n.Number && n.Version != filter.IPv4 {
+			bears = m.anyOf(bears, m.flag(ext.Flag))
+		}
+	}
 	switch {
 	case n.Version != filter.AnyIP:
-		return m.all(m.flag(versionFlag(n.Version)), number)
+		return m.all(m.flag(versionFlag(n.Version)), bears)
 	case n.Number == 0: // also what the record of a frame says that is not IP
-		return m.all(m.flag(wire.FlagIPv4|wire.FlagIPv6), number)
+		return m.all(m.flag(wire.FlagIPv4|wire.FlagIPv6), bears)
 	default:
-		return number
+		return bears
 	}
 }
 

@@ -61,7 +61,7 @@ func TestGeneratorReachesEverything(t *testing.T) {
 			count(ip.name+" other", is && r.Flags == ip.flag)
 			count(ip.name+" default", is && Default(&r))
 		}
-		count("IPv6 stopped at an extension", r.Flags == wire.FlagIPv6 && r.Protocol == destination)
+		count("IPv6 stopped at an extension", r.Flags&(wire.FlagIPv6|wire.FlagCut) == wire.FlagIPv6 && r.Protocol == destination)
 		count("one tag", r.Tags == 1)
 		count("two tags", r.Tags == 2)
 		count("a third tag", r.Tags == 2 && (r.EtherType == 0x8100 || r.EtherType == 0x88a8))

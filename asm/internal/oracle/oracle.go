@@ -34,7 +34,7 @@ const mostExtensions = 8
 //   - A tag that is cut is not counted, and its TPID is the EtherType.
 //   - A frame without a whole IP header has no flags, protocol, TTL, or addresses.
 //   - Lengths in the IP header are not asked: what is in the frame counts.
-//   - An extension header that is cut is itself the protocol.
+//   - An extension header that is cut is itself the protocol, and has its flag.
 //   - A fragment header with offset 0 is walked like any other; that of a later
 //     fragment ends the walk, and what it announces is the protocol.
 //   - TCP's flags are there as soon as their byte is.
@@ -107,6 +107,7 @@ func decodeIPv6(r *wire.Record, b []byte) {
 		if !ok {
 			break
 		}
+		r.Flags |= met(r.Protocol)
 		if n > len(b) {
 			r.Flags |= wire.FlagCut
 			return
@@ -138,6 +139,22 @@ func extensionLen(protocol uint8, b []byte) (n int, ok bool) {
 		return 4 * (2 + int(b[1])), true // RFC 4302, 2.2
 	default:
 		return 8 * (1 + int(b[1])), true // RFC 8200, 4.3
+	}
+}
+
+// met is the flag of the extension header of that number.
+func met(protocol uint8) wire.Flags {
+	switch protocol {
+	case hopByHop:
+		return wire.FlagHopByHop
+	case routing:
+		return wire.FlagRouting
+	case fragment:
+		return wire.FlagFragmentHeader
+	case auth:
+		return wire.FlagAuthentication
+	default:
+		return wire.FlagDestination
 	}
 }
 

@@ -27,7 +27,11 @@ func TestDecodeAgreesWithGopacket(t *testing.T) {
 func judge(t *testing.T, frame []byte) wire.Record {
 	t.Helper()
 	record := wire.Record{LengthSlot: uint32(len(frame))}
-	var extensions int
+	extensions := 0
+	meets := func(header wire.Flags) {
+		extensions++
+		record.Flags |= header
+	}
 	var walk func(gopacket.Packet)
 	walk = func(packet gopacket.Packet) {
 		if failure := packet.ErrorLayer(); failure != nil {
@@ -71,23 +75,24 @@ func judge(t *testing.T, frame []byte) wire.Record {
 				next = l.NextHeader
 			case *layers.IPv6HopByHop:
 				next = l.NextHeader
-				extensions++
+				meets(wire.FlagHopByHop)
 			case *layers.IPv6Routing:
 				next = l.NextHeader
-				extensions++
+				meets(wire.FlagRouting)
 			case *layers.IPv6Destination:
 				next = l.NextHeader
-				extensions++
+				meets(wire.FlagDestination)
 			case *layers.IPSecAH:
 				next = l.NextHeader
-				extensions++
+				meets(wire.FlagAuthentication)
 			case *layers.IPv6Fragment:
 				record.Protocol = uint8(l.NextHeader)
+				meets(wire.FlagFragmentHeader)
 				if l.FragmentOffset != 0 {
 					record.Flags |= wire.FlagFragment
 					return
 				}
-				if extensions++; bearsPorts(l.NextHeader) || isExtension(l.NextHeader) && extensions < mostExtensions {
+				if bearsPorts(l.NextHeader) || isExtension(l.NextHeader) && extensions < mostExtensions {
 					walk(gopacket.NewPacket(l.Payload, l.NextHeader, gopacket.Default))
 				}
 				return
