@@ -100,8 +100,8 @@ func newCommand(env run.Environment) *cobra.Command {
 	})
 	opts.addFlags(root)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version and leave")
-	for _, make := range subcommands {
-		root.AddCommand(make(env))
+	for _, subcommand := range subcommands {
+		root.AddCommand(subcommand(env))
 	}
 	root.SetHelpCommand(helpCommand(root))
 	for _, cmd := range append(root.Commands(), root) {

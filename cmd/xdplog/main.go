@@ -1,5 +1,12 @@
 // Command xdplog reports the source of every packet that an interface
 // receives, from XDP.
+//
+// Here is the command line alone: what is typed becomes options, and what went
+// wrong one line and an exit status. A command line that makes no sense is
+// refused before anything is opened, with what to write instead. Everything that
+// is done then is in a room of its own, in internal: a run, the check, the demo.
+// Those know no flags and print no advice; this imports all of them, and none of
+// them this.
 package main
 
 import (

@@ -1,12 +1,12 @@
 // Package format writes events and counters as lines: it is all that there is
 // to -o.
 //
-// A busy interface has millions of packets a second, and encoding/json takes
-// about ten times as long as the packet took. So a format appends to a buffer
-// of its caller's, and keeps what it needs again: quoted names, the protocols'
-// words, the last second's text. It always writes whole lines, one an event, and
-// allocates nothing for it; names that come from a file can't break a line or
-// command a terminal.
+// A busy interface has millions of packets a second, and encoding/json would take
+// about ten times as long for each as its line may. So a format appends to a
+// buffer of its caller's, and keeps what it needs again: quoted names, the
+// protocols' words, the last second's text. It always writes whole lines, one an
+// event, and allocates nothing for it; names that come from a file can't break a
+// line or command a terminal.
 //
 // It imports names and term beside it, and the library's reader and asm/wire.
 package format

@@ -86,7 +86,7 @@ func (s *session) run(ctx context.Context) error {
 	return OneOf(cause, s.conclude(pump, drained), detached)
 }
 
-// OneOf returns the errors that are not nil as one, on one line.
+// OneOf returns the errors that are not nil as one, on one line; nil if all are.
 func OneOf(errs ...error) error {
 	var all error
 	for _, err := range errs {
