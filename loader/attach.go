@@ -183,7 +183,7 @@ func (a *Attachment) final(err error, mode Mode, old *attached) error {
 // Interface is the name the interface had when the program was attached.
 func (a *Attachment) Interface() string { return a.at().name }
 
-// Index is the interface's index, in its network namespace.
+// Index is the interface's index in its network namespace, and unique there alone.
 func (a *Attachment) Index() int { return a.at().index }
 
 // at is the interface, or none of the zero value.

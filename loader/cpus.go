@@ -16,7 +16,8 @@ const onlineFile = "/sys/devices/system/cpu/online"
 
 // CPUs is what [Load] takes where [asm.Config.CPUs] is 0: for transport mmap the
 // CPUs that are possible, each of which has a ring; for ringbuf those that are
-// online, as a virtual machine may have room for many more; for perf none.
+// online, as a virtual machine may have room for many more; for perf none. The
+// error says that /sys is not mounted, or that there is no such transport.
 func CPUs(transport asm.Transport) (int, error) {
 	if transport == asm.Perf {
 		return 0, nil

@@ -23,7 +23,8 @@ var (
 	// ErrNoProgram is that of [Detach]: there is nothing to take off.
 	ErrNoProgram = errors.New("no XDP program")
 
-	// ErrGone: the interface, or its network namespace, has disappeared.
+	// ErrGone: the interface, or its network namespace, has disappeared since
+	// it was found.
 	ErrGone = errors.New("gone")
 
 	// ErrReplaced: another program has taken the place of ours. It is left alone.

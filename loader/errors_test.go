@@ -126,6 +126,8 @@ func TestZeroValues(t *testing.T) {
 	must("Attach to nothing", err)
 	_, err = Attach(coll, Options{Mode: 9})
 	must("Attach in no mode", err)
+	_, err = Attach(coll, Options{Interface: "lo", Slot: 200})
+	must("Attach of a program that there isn't", err)
 	coll.Close()
 	_, err = Attach(coll, Options{Interface: "lo"})
 	must("Attach of a closed collection", err)

@@ -25,7 +25,9 @@ import (
 // What the kernel takes is found by trying, never by its version.
 // Where cfg says nothing of CPUs, it is made for those of this machine: see [CPUs].
 //
-// It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
+// The caller closes the collection, behind its reader; an [Attachment] has a
+// descriptor of its own. It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. The
+// errors are those of [asm.Program] and [LoadSpec].
 func Load(cfg asm.Config) (*ebpf.Collection, error) {
 	cpus, err := CPUs(cfg.Transport)
 	if err != nil {
@@ -62,9 +64,10 @@ func refusesFrags(err error) bool {
 	return errors.Is(err, unix.EINVAL)
 }
 
-// LoadSpec puts a program and its maps into the kernel. The error is one line
-// with the kernel's words; errors.As finds the whole *[ebpf.VerifierError] in
-// it where the verifier refused the program.
+// LoadSpec is [Load] of a spec from [asm.Program], which the caller may have
+// changed. The error is one line with the kernel's words; errors.As finds the
+// whole *[ebpf.VerifierError] in it where the verifier refused the program, and
+// a lack of rights is an [io/fs.ErrPermission].
 func LoadSpec(spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
 	if spec == nil {
 		return nil, errors.New("load the program: there is no spec")

@@ -18,6 +18,7 @@ const (
 
 var modeNames = [...]string{Auto: "auto", Native: "native", Generic: "generic", Offload: "offload"}
 
+// String is the name that [ParseMode] takes.
 func (m Mode) String() string {
 	if int(m) < len(modeNames) {
 		return modeNames[m]
@@ -25,7 +26,7 @@ func (m Mode) String() string {
 	return fmt.Sprintf("mode(%d)", uint8(m))
 }
 
-// ParseMode is the inverse of [Mode.String].
+// ParseMode returns the mode with a name: auto, native, generic or offload.
 func ParseMode(s string) (Mode, error) {
 	for m, name := range modeNames {
 		if s == name {

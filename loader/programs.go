@@ -18,6 +18,7 @@ type Program struct {
 	Owner *WatchedError
 }
 
+// String is the program in some words, as errors speak of it.
 func (p Program) String() string {
 	name := p.Name
 	switch {
@@ -30,8 +31,9 @@ func (p Program) String() string {
 }
 
 // Programs returns what is attached to an interface, in a namespace as in
-// [Options]. It changes nothing, and needs no capability for the caller's own
-// namespace.
+// [Options]: none, one, or two where one of them is on the card. It changes
+// nothing, and needs no capability for the caller's own namespace. The error
+// wraps [ErrNoInterface] where there is no such interface.
 func Programs(iface, namespace string) ([]Program, error) {
 	var programs []Program
 	err := Within(namespace, func() error {
