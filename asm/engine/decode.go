@@ -91,27 +91,21 @@ func ipv6(r *wire.Record, b []byte) {
 	r.TTL = b[7]
 	b = b[40:]
 	for range 8 {
+		met, ok := extension(r.Protocol)
+		if !ok {
+			break
+		}
+		r.Flags |= met
 		length := 8
-		switch r.Protocol {
-		case protoHopByHop, protoRouting, protoDestination, protoAH, protoFragment:
-			if len(b) < 8 {
-				r.Flags |= wire.FlagCut
-				return
-			}
-			switch r.Protocol {
-			case protoAH: // RFC 4302, 2.2: in 4 bytes, without the first 8
-				length += int(b[1]) * 4
-			case protoFragment:
-				if order.Uint16(b[2:])&0xfff8 != 0 {
-					r.Protocol = b[0]
-					r.Flags |= wire.FlagFragment
-					return
-				}
-			default: // in 8 bytes, without the first 8
-				length += int(b[1]) * 8
-			}
-		default:
-			transport(r, b)
+		switch {
+		case len(b) < length:
+		case met == wire.FlagAuthentication: // RFC 4302, 2.2: in 4 bytes, without the first 8
+			length += int(b[1]) * 4
+		case met != wire.FlagFragmentHeader: // in 8 bytes, without the first 8
+			length += int(b[1]) * 8
+		case order.Uint16(b[2:])&0xfff8 != 0:
+			r.Protocol = b[0]
+			r.Flags |= wire.FlagFragment
 			return
 		}
 		if length > len(b) {
@@ -122,6 +116,23 @@ func ipv6(r *wire.Record, b []byte) {
 		b = b[length:]
 	}
 	transport(r, b)
+}
+
+// extension is the flag of an extension header, if the protocol is one.
+func extension(protocol uint8) (met wire.Flags, ok bool) {
+	switch protocol {
+	case protoHopByHop:
+		return wire.FlagHopByHop, true
+	case protoRouting:
+		return wire.FlagRouting, true
+	case protoFragment:
+		return wire.FlagFragmentHeader, true
+	case protoAH:
+		return wire.FlagAuthentication, true
+	case protoDestination:
+		return wire.FlagDestination, true
+	}
+	return 0, false
 }
 
 // transport reads the ports, and TCP's flags, of protocols that have them.

@@ -22,7 +22,6 @@ func (m *Matcher) Match(frame []byte, length int) bool {
 		return false
 	}
 	m.at.frame, m.at.length = frame, uint32(length)
-	m.at.version, m.at.protocol, m.at.later, m.at.transport = AnyIP, 0, false, 0
 	m.at.decode()
 	return m.test(&m.at) == yes
 }
@@ -69,7 +68,7 @@ func compile(n Node) test {
 		}
 	case Proto:
 		return func(p *packet) verdict {
-			if p.version != AnyIP && p.protocol == n.Number && (n.Version == AnyIP || n.Version == p.version) {
+			if p.version != AnyIP && (n.Version == AnyIP || n.Version == p.version) && p.bears(n.Number) {
 				return yes
 			}
 			return no.typed(p)

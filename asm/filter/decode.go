@@ -40,6 +40,7 @@ func (p *packet) etherType() uint16 { return p.types[len(p.types)-1] }
 
 // decode sets all but frame and length, which are given.
 func (p *packet) decode() {
+	p.version, p.protocol, p.met, p.later, p.transport = AnyIP, 0, 0, false, 0
 	p.types, p.vlans = p.room[:0:mostTags+1], p.room[mostTags+1:mostTags+1]
 	p.network = etherLen
 	if len(p.frame) < etherLen {
