@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,9 +244,11 @@ func TestReadLikeTcpdump(t *testing.T) {
 				}
 				compared++
 				want := lines(t, exec.Command(tcpdump, append(f.args, "-nqtr", f.file, "--", expression)...))
-				got := lines(t, command("-r", f.file, "--", expression))
-				if got != want {
-					t.Errorf("%q: %d lines, tcpdump has %d", expression, got, want)
+				for _, engine := range []string{"go", "kernel"} {
+					got := lines(t, command("-r", f.file, "--engine", engine, "--", expression))
+					if got != want {
+						t.Errorf("%q: %d lines by engine %s, tcpdump has %d", expression, got, engine, want)
+					}
 				}
 			}
 			if compared < 50 {
@@ -266,10 +270,55 @@ func lines(t testing.TB, cmd *exec.Cmd) int {
 	return bytes.Count(out, []byte("\n"))
 }
 
+// TestReadAlike: both engines print the same of every packet, and count alike.
+func TestReadAlike(t *testing.T) {
+	needPrivilege(t)
+	for _, f := range []string{write(t, "whole.pcapng", records(), true), write(t, "cut.pcap", cut(records(), 40), false), write(t, "jumbo.pcap", jumbo(), false)} {
+		for _, args := range [][]string{{"--all"}, nil, {"--all", "--sample", "3"}, {"-c", "7"}, {"udp", "or", "arp"}} {
+			var outputs []string
+			for _, engine := range []string{"go", "kernel"} {
+				cmd := command(append([]string{"-r", f, "--engine", engine, "-o", "json"}, args...)...)
+				var errs bytes.Buffer
+				cmd.Stderr = &errs
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatalf("%v: %v\n%s", cmd, err, errs.String())
+				}
+				counted, err := parseCounters(errs.String())
+				if err != nil || len(counted) != 1 {
+					t.Fatalf("counters %+v, %v in %s", counted, err, errs.String())
+				}
+				outputs = append(outputs, fmt.Sprintf("%s%+v", out, counted[0]))
+			}
+			if outputs[0] != outputs[1] {
+				t.Errorf("%s %v\n\tgo: %s\n\tkernel: %s", filepath.Base(f), args, outputs[0], outputs[1])
+			}
+		}
+	}
+}
+
+// TestReadUnprivileged reads a file as nobody, who may not even ask for bpf(2).
+func TestReadUnprivileged(t *testing.T) {
+	file := write(t, "whole.pcapng", records(), true)
+	cmd := command("-r", "-", "-o", "json", "--all")
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd.Stdin = in
+	if got := lines(t, cmd); got != len(records()) {
+		t.Errorf("%d lines, want %d", got, len(records()))
+	}
+}
+
 // TestReadMillion is about time. With -short, for emulated machines and old
 // kernels, there are fewer packets and no limit.
 func TestReadMillion(t *testing.T) {
-	needPrivilege(t)
 	one := frame(ethernet(layers.EthernetTypeIPv4), ipv4(layers.IPProtocolUDP), udp(40000, 53))
 	count := 1_000_000
 	if testing.Short() {

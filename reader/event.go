@@ -54,6 +54,13 @@ func Decode(b []byte) (Event, error) {
 	return event, nil
 }
 
+// FromRecord returns the event in a record that is in memory already. Its time is as
+// from [Decode].
+func FromRecord(r *wire.Record) (event Event) {
+	event.set(r, new(stamp))
+	return event
+}
+
 // set sets e from a record. It does so field by field: an assignment of the
 // whole costs twice as much.
 func (e *Event) set(r *wire.Record, stamp *stamp) {

@@ -31,7 +31,10 @@ func (o *options) config(words []string) (asm.Config, error) {
 		config.Transport, config.SnapLen = asm.Perf, min(o.snapLen, asm.MaxSnapLen) // the one that carries them
 	}
 	if config.Replay {
-		config.Transport = asm.Ringbuf // one stream, in the order of the file
+		config.Transport = asm.Perf // whose program says nothing of this machine, for who only looks at it
+		if o.engine.InKernel {
+			config.Transport = asm.Ringbuf // one stream, in the order of the file
+		}
 	}
 	cpus, err := loader.CPUs(config.Transport)
 	if err != nil {

@@ -75,6 +75,10 @@ func TestConfig(t *testing.T) {
 		t.Errorf("config is %+v, want %+v", config, want)
 	}
 	opts = options{file: "f", sample: 3}
+	if config, err = opts.config([]string{"arp"}); err != nil || !config.Replay || config.Transport != asm.Perf || config.Sample.N != 3 {
+		t.Errorf("config of a file is %+v, %v", config, err)
+	}
+	opts.engine = run.Engines()[1]
 	if config, err = opts.config([]string{"arp"}); err != nil || !config.Replay || config.Transport != asm.Ringbuf || config.Sample.N != 3 {
 		t.Errorf("config of a file is %+v, %v", config, err)
 	}

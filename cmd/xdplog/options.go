@@ -21,6 +21,7 @@ import (
 type options struct {
 	interfaces   []string    // none: the default route's
 	file         string      // to read instead of interfaces; -: standard input
+	engine       run.Engine  // what its packets are run through; the zero engine: the first
 	write        string      // pcapng file to write; -: stdout; "": none
 	snapLen      int         // bytes of each packet in it; 0: capfile.MaxSnapLen
 	output       format.Kind // the zero kind: the default, or none beside a file
@@ -46,7 +47,9 @@ type options struct {
 func (o *options) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	addInterface(cmd, list(&o.interfaces), "interface, repeatable (default: the default route's)")
-	flags.VarP(once(&o.file, parseFile, "FILE"), "read", "r", "run a pcap or pcapng file, - for stdin, through the program instead")
+	flags.VarP(once(&o.file, parseFile, "FILE"), "read", "r", "read packets from a pcap or pcapng file, - for stdin, instead")
+	flags.Var(value[run.Engine]{&o.engine, parseEngine, "E"}, "engine", "with -r: go (default: needs no rights), kernel (the program itself)")
+	complete(cmd, "engine", engineNames)
 	flags.VarP(once(&o.write, parseWrite, "FILE"), "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
 	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet that -w keeps (default 262144: all that there are)")
 	o.addOutput(cmd)
@@ -151,6 +154,9 @@ func (o *options) check(given *pflag.FlagSet) error {
 		}
 	}
 	if o.file == "" {
+		if given.Changed("engine") {
+			return usage("--engine is about a file's packets: it means nothing without --read")
+		}
 		return nil
 	}
 	for _, name := range liveFlags {
@@ -201,6 +207,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Mode:           o.mode,
 		FixedTransport: o.transportGiven || o.write != "",
 		File:           o.file,
+		Engine:         o.engine,
 		Output:         o.lines(),
 		Style:          o.style,
 		Write:          o.write,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -69,6 +70,22 @@ func checkInterface(s string) error {
 
 func parseMode(s string) (loader.Mode, error) {
 	return parseName(s, loader.ParseMode, loader.Auto, loader.Offload)
+}
+
+func engineNames() (words []string) {
+	for _, e := range run.Engines() {
+		words = append(words, e.Name)
+	}
+	return words
+}
+
+func parseEngine(s string) (run.Engine, error) {
+	for _, e := range run.Engines() {
+		if e.Name == s {
+			return e, nil
+		}
+	}
+	return run.Engine{}, fmt.Errorf("must be one of %s", strings.Join(engineNames(), ", "))
 }
 
 func parseTransport(s string) (asm.Transport, error) {

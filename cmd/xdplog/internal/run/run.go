@@ -37,6 +37,7 @@ type Options struct {
 	Mode           loader.Mode
 	FixedTransport bool   // that of Program or none, where it can't be had
 	File           string // to read; "-": standard input
+	Engine         Engine // what its packets are run through; the zero engine is the first of [Engines]
 
 	// Where they go.
 	Output  format.Kind // of lines on stdout; the zero kind: the default
