@@ -8,7 +8,7 @@ import (
 	"github.com/xdplog/xdplog/asm/wire"
 )
 
-// Event is one packet that an interface received and the filter let through.
+// Event is one packet that an interface received, or sends, and the filter let through.
 // It is a value: nothing in it points into a buffer.
 type Event struct {
 	// Time is when the program saw the packet: wall clock from a [Reader],
@@ -20,12 +20,21 @@ type Event struct {
 	// not valid in an event that is not IP; the port is 0 without HasPorts.
 	Source, Destination netip.AddrPort
 
-	Interface int    // index of the interface that received it, in its network namespace
+	Interface int    // index of the interface that received or sends it, in its network namespace
 	Slot      uint8  // number of the program that saw it: see [asm.Config.Interfaces]
 	Length    int    // bytes, from the Ethernet header on, without FCS
 	EtherType uint16 // behind the VLAN tags
 	VLAN      [2]uint16
 	VLANs     uint8 // tags in VLAN, outermost first: 0–2
+
+	// Segments is how many packets on the wire this one is, where the network
+	// stack has merged what was received, or not yet cut what is sent: Length is
+	// not that of a packet on the wire, then. [wire.MaxSegments] stands for more;
+	// 0: it is one.
+	Segments uint8
+
+	Direction wire.Direction // where both are watched, and at tc: received or sent
+	Verdict   wire.Verdict   // what the program beside ours decided; none: there is none
 
 	IPVersion uint8 // 4, 6, or 0 in an event that is not IP
 	Protocol  uint8 // IANA number, behind IPv6 extension headers
@@ -87,8 +96,11 @@ func (e *Event) set(r *wire.Record, stamp *stamp) {
 	e.Slot = r.Slot()
 	e.Length = r.Length()
 	e.EtherType = r.EtherType
-	e.VLAN = [2]uint16{r.OuterVLAN, r.InnerVLAN}
-	e.VLANs = r.Tags
+	e.VLAN = r.VLAN()
+	e.VLANs = r.Tags()
+	e.Segments = r.Segments()
+	e.Direction = r.Direction()
+	e.Verdict = r.Verdict()
 	e.Protocol = r.Protocol
 	e.TTL = r.TTL
 	e.TCPFlags = r.TCPFlags

@@ -237,7 +237,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(make([]byte, wire.RecordSize))
 	f.Add((&wire.Record{
 		Source: [16]byte{10: 0xff, 11: 0xff, 12: 192, 14: 2}, Destination: [16]byte{10: 0xff, 11: 0xff},
-		Flags: wire.FlagIPv4 | wire.FlagPorts, SourcePort: 1, Tags: 1,
+		Flags: wire.FlagIPv4 | wire.FlagPorts, SourcePort: 1, TagsFate: 1,
 	}).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		event, err := Decode(b)

@@ -42,7 +42,7 @@ func Decode(r *wire.Record, frame []byte) {
 			break
 		}
 		*id = order.Uint16(rest) & 0xfff
-		r.Tags++
+		r.TagsFate++
 		r.EtherType = order.Uint16(rest[2:])
 		rest = rest[4:]
 	}

@@ -32,10 +32,12 @@ func (r *Record) Check() error {
 		return fmt.Errorf("%w: TCP flags without ports", ErrInconsistent)
 	case f&FlagIPv4 != 0 && ([12]byte(r.Source[:]) != mapped || [12]byte(r.Destination[:]) != mapped):
 		return fmt.Errorf("%w: IPv4 address is not v4-mapped", ErrInconsistent)
-	case r.Tags > 2:
-		return fmt.Errorf("%w: %d VLAN tags, at most 2 are read", ErrInconsistent, r.Tags)
-	case r.OuterVLAN > 0xfff || r.InnerVLAN > 0xfff:
-		return fmt.Errorf("%w: VLAN id over 4095", ErrInconsistent)
+	case r.Tags() > 2:
+		return fmt.Errorf("%w: %d VLAN tags, at most 2 are read", ErrInconsistent, r.Tags())
+	case r.Direction() > Out:
+		return fmt.Errorf("%w: unknown %v", ErrInconsistent, r.Direction())
+	case r.Verdict() > Redirect:
+		return fmt.Errorf("%w: unknown %v", ErrInconsistent, r.Verdict())
 	}
 	return nil
 }

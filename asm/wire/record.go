@@ -37,17 +37,17 @@ type Record struct {
 	Source          [16]byte // IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2)
 	Destination     [16]byte
 	LengthSlot      uint32 // see Length and Slot
-	Interface       uint32 // index of the interface that received it
+	Interface       uint32 // index of the interface that received it, or sends it
 	SourcePort      uint16 // host order; 0 without FlagPorts
 	DestinationPort uint16
-	OuterVLAN       uint16 // VLAN id, 0–4095; meaningful where Tags > 0
-	InnerVLAN       uint16 // meaningful where Tags > 1
+	OuterVLAN       uint16 // VLAN id in the lower 12 bits, meaningful where Tags > 0; above: see Segments
+	InnerVLAN       uint16 // the same, where Tags > 1
 	EtherType       uint16 // host order, behind the tags; in an IEEE 802.3 frame the length that stands there
 	Flags           Flags
 	Protocol        uint8 // IANA protocol number, behind IPv6 extension headers
 	TCPFlags        uint8 // 13th byte of the TCP header; meaningful with FlagTCP
 	TTL             uint8 // IPv6: hop limit
-	Tags            uint8 // VLAN tags that were read, 0–2
+	TagsFate        uint8 // see Tags, Direction and Verdict
 }
 
 // Parts of [Record.LengthSlot].
@@ -62,6 +62,39 @@ func (r *Record) Length() int { return int(r.LengthSlot & MaxLength) }
 // Slot is the number of the program that made the record, among those of its
 // collection.
 func (r *Record) Slot() uint8 { return uint8(r.LengthSlot >> SlotShift) }
+
+// Parts of [Record.OuterVLAN] and [Record.InnerVLAN]: each has half of the segments.
+const (
+	VLANMask     = 0xfff
+	SegmentShift = 12 // the lower half is the outer's
+	MaxSegments  = 255
+)
+
+// VLAN is the ids of the tags, outermost first.
+func (r *Record) VLAN() [2]uint16 { return [2]uint16{r.OuterVLAN & VLANMask, r.InnerVLAN & VLANMask} }
+
+// Segments is how many packets on the wire this one is, where the stack has merged
+// what was received, or not yet cut what is sent; [MaxSegments] stands for more. 0
+// is what came, or goes, as it is.
+func (r *Record) Segments() uint8 {
+	return uint8(r.OuterVLAN>>SegmentShift | r.InnerVLAN>>SegmentShift<<4)
+}
+
+// Parts of [Record.TagsFate].
+const (
+	TagsMask       = 0b11
+	DirectionShift = 2 // 2 bits
+	VerdictShift   = 4 // 3 bits; the highest is 0
+)
+
+// Tags is the number of VLAN tags that were read, 0–2.
+func (r *Record) Tags() uint8 { return r.TagsFate & TagsMask }
+
+// Direction says whether the packet was received or is sent.
+func (r *Record) Direction() Direction { return Direction(r.TagsFate >> DirectionShift & 0b11) }
+
+// Verdict is what became of the packet.
+func (r *Record) Verdict() Verdict { return Verdict(r.TagsFate >> VerdictShift) }
 
 // Flags say which parts of a [Record] mean something.
 type Flags uint16
@@ -105,7 +138,7 @@ const (
 	offProtocol        = unsafe.Offsetof(Record{}.Protocol)
 	offTCPFlags        = unsafe.Offsetof(Record{}.TCPFlags)
 	offTTL             = unsafe.Offsetof(Record{}.TTL)
-	offTags            = unsafe.Offsetof(Record{}.Tags)
+	offTagsFate        = unsafe.Offsetof(Record{}.TagsFate)
 )
 
 // ErrShort is returned for fewer than [RecordSize] bytes.
@@ -135,7 +168,7 @@ func (r *Record) Decode(b []byte) error {
 	r.Protocol = b[offProtocol]
 	r.TCPFlags = b[offTCPFlags]
 	r.TTL = b[offTTL]
-	r.Tags = b[offTags]
+	r.TagsFate = b[offTagsFate]
 	return nil
 }
 
@@ -170,5 +203,5 @@ func (r *Record) Append(b []byte) []byte {
 	b = host.AppendUint16(b, r.InnerVLAN)
 	b = host.AppendUint16(b, r.EtherType)
 	b = host.AppendUint16(b, uint16(r.Flags))
-	return append(b, r.Protocol, r.TCPFlags, r.TTL, r.Tags)
+	return append(b, r.Protocol, r.TCPFlags, r.TTL, r.TagsFate)
 }

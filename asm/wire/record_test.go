@@ -27,7 +27,7 @@ var full = Record{
 	Protocol:        0x23,
 	TCPFlags:        0x24,
 	TTL:             0x25,
-	Tags:            2,
+	TagsFate:        2 | uint8(Out)<<DirectionShift | uint8(Drop)<<VerdictShift,
 }
 
 func TestLayout(t *testing.T) {
@@ -153,9 +153,11 @@ func TestCheck(t *testing.T) {
 		{"TCP flags without ports", func(r *Record) { r.Flags &^= FlagPorts }, "TCP flags without ports"},
 		{"source not mapped", func(r *Record) { r.Source[0] = 1 }, "not v4-mapped"},
 		{"destination not mapped", func(r *Record) { r.Destination[11] = 0 }, "not v4-mapped"},
-		{"three tags", func(r *Record) { r.Tags = 3 }, "3 VLAN tags"},
-		{"outer VLAN 4096", func(r *Record) { r.OuterVLAN = 4096 }, "over 4095"},
-		{"inner VLAN 4096", func(r *Record) { r.InnerVLAN = 4096 }, "over 4095"},
+		{"three tags", func(r *Record) { r.TagsFate |= 3 }, "3 VLAN tags"},
+		{"segments", func(r *Record) { r.OuterVLAN, r.InnerVLAN = 0xffff, 0xffff }, ""},
+		{"third direction", func(r *Record) { r.TagsFate |= 3 << DirectionShift }, "unknown direction 3"},
+		{"seventh verdict", func(r *Record) { r.TagsFate |= 7 << VerdictShift }, "unknown verdict 7"},
+		{"highest bit", func(r *Record) { r.TagsFate |= 1 << 7 }, "unknown verdict 10"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			record := full
@@ -168,6 +170,37 @@ func TestCheck(t *testing.T) {
 				t.Errorf("error %v, want one that says %q", err, test.says)
 			}
 		})
+	}
+}
+
+// TestParts is of the fields that hold more than one thing.
+func TestParts(t *testing.T) {
+	r := full
+	r.OuterVLAN, r.InnerVLAN = 0x5fff, 0xa123
+	if r.VLAN() != [2]uint16{4095, 0x123} || r.Segments() != 0xa5 {
+		t.Errorf("VLANs %v and %d segments, want 4095, 291 and 165", r.VLAN(), r.Segments())
+	}
+	if r.Tags() != 2 || r.Direction() != Out || r.Verdict() != Drop {
+		t.Errorf("%d tags, direction %v, verdict %v, want 2, out, drop", r.Tags(), r.Direction(), r.Verdict())
+	}
+	if r.Length() != 0x121314 || r.Slot() != 0x11 {
+		t.Errorf("length %#x, slot %#x, want 0x121314, 0x11", r.Length(), r.Slot())
+	}
+}
+
+func TestVerdictNames(t *testing.T) {
+	for v := Aborted; v <= Redirect; v++ {
+		if got, err := ParseVerdict(v.String()); got != v || err != nil {
+			t.Errorf("%v is parsed as %v, error %v", v, got, err)
+		}
+	}
+	for _, name := range []string{"", "DROP", "none"} {
+		if _, err := ParseVerdict(name); err == nil {
+			t.Errorf("%q is a verdict", name)
+		}
+	}
+	if v, d := NoVerdict.String(), NoDirection.String(); v != "" || d != "" {
+		t.Errorf("what is not said is %q and %q", v, d)
 	}
 }
 

@@ -35,7 +35,7 @@ var Rec = struct {
 	Protocol:        RecordField{"protocol", unsafe.Offsetof(wire.Record{}.Protocol), bpf.Byte},
 	TCPFlags:        RecordField{"tcp_flags", unsafe.Offsetof(wire.Record{}.TCPFlags), bpf.Byte},
 	TTL:             RecordField{"ttl", unsafe.Offsetof(wire.Record{}.TTL), bpf.Byte},
-	Tags:            RecordField{"tags", unsafe.Offsetof(wire.Record{}.Tags), bpf.Byte},
+	Tags:            RecordField{"tags", unsafe.Offsetof(wire.Record{}.TagsFate), bpf.Byte},
 }
 
 // Load loads a scalar of the record.

@@ -44,14 +44,14 @@ func Decode(frame []byte, length int) wire.Record {
 		return r
 	}
 	etherType, rest := uint16At(frame, 12), frame[14:]
-	for r.Tags < 2 && (etherType == 0x8100 || etherType == 0x88a8) && len(rest) >= 4 {
+	for r.Tags() < 2 && (etherType == 0x8100 || etherType == 0x88a8) && len(rest) >= 4 {
 		id := uint16At(rest, 0) & 0x0fff
-		if r.Tags == 0 {
+		if r.Tags() == 0 {
 			r.OuterVLAN = id
 		} else {
 			r.InnerVLAN = id
 		}
-		r.Tags++
+		r.TagsFate++
 		etherType, rest = uint16At(rest, 2), rest[4:]
 	}
 	r.EtherType = etherType

@@ -44,7 +44,7 @@ func judge(t *testing.T, frame []byte) wire.Record {
 				record.EtherType = uint16(l.EthernetType)
 				continue
 			case *layers.Dot1Q:
-				if record.Tags++; record.Tags == 1 {
+				if record.TagsFate++; record.Tags() == 1 {
 					record.OuterVLAN = l.VLANIdentifier
 				} else {
 					record.InnerVLAN = l.VLANIdentifier

@@ -129,15 +129,32 @@ func (w *Writer) Write(packets []reader.Packet) (n int, err error) {
 		p := &packets[i]
 		number := w.interfaces[p.Interface]
 		data := p.Data[:min(len(p.Data), w.snapLen)]
-		err := w.ng.WritePacket(gopacket.CaptureInfo{
+		err := w.ng.WritePacketWithOptions(gopacket.CaptureInfo{
 			Timestamp: p.Time, CaptureLength: len(data), Length: p.Length, InterfaceIndex: number,
-		}, data)
+		}, data, fate(&p.Event))
 		if err != nil {
 			return 0, fmt.Errorf("make a packet block: %w", err)
 		}
 		w.packets[number]++
 	}
 	return w.flush()
+}
+
+// fate is what the options of a packet's block say of it: epb_flags, epb_verdict.
+func fate(e *reader.Event) (options pcapgo.NgPacketOptions) {
+	switch e.Direction {
+	case wire.In:
+		options.Flags = &pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionInbound}
+	case wire.Out:
+		options.Flags = &pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionOutbound}
+	}
+	if e.Verdict != wire.NoVerdict {
+		action := uint64(e.Verdict - wire.Aborted) // enum xdp_action (linux/bpf.h)
+		options.Verdicts = []pcapgo.NgEpbVerdict{{
+			Type: pcapgo.NgEpbVerdictTypeLinuxeBPFXDP, Data: binary.LittleEndian.AppendUint64(nil, action),
+		}}
+	}
+	return options
 }
 
 // End writes what follows the packets: of live interfaces, their statistics.

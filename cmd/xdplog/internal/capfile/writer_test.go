@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -114,6 +115,38 @@ func TestWriter(t *testing.T) {
 	}
 	if _, _, err := back.ReadPacketData(); err != io.EOF {
 		t.Errorf("behind the packets: %v", err)
+	}
+}
+
+// TestFates: what the blocks of packets say of direction and verdict, in numbers
+// of draft-ietf-opsawg-pcapng, 4.3.1.
+func TestFates(t *testing.T) {
+	w, name := newWriter(t, twoInterfaces...)
+	received, sent, dropped := packetOf(61, 7), packetOf(60, 7), packetOf(60, 3)
+	received.Direction, sent.Direction, dropped.Verdict = wire.In, wire.Out, wire.Drop
+	if n, err := w.Write([]reader.Packet{received, sent, dropped, packetOf(60, 7)}); n != 4 || err != nil {
+		t.Fatalf("write = %d, %v", n, err)
+	}
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flags, verdict = 2, 7
+	want := []map[uint16]string{
+		{flags: "\x01\x00\x00\x00"},
+		{flags: "\x02\x00\x00\x00"},
+		{verdict: "\x02" + u64(1)}, // Linux_eBPF_XDP, XDP_DROP
+		{},
+	}
+	var got []map[uint16]string
+	for block := range blocks(file) {
+		if blockType(block) == packetBlock {
+			captured := int(binary.LittleEndian.Uint32(block[20:]))
+			got = append(got, optionsOf(t, block, packetBlock, 28+(captured+3)/4*4)...)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("options %v, want %v", got, want)
 	}
 }
 

@@ -82,6 +82,11 @@ func Tagged(ids ...uint16) Edit {
 	return func(e *reader.Event) { e.VLANs = uint8(copy(e.VLAN[:], ids)) }
 }
 
+// Fated has the packet go a way, in so many segments, to a verdict.
+func Fated(d wire.Direction, segments uint8, v wire.Verdict) Edit {
+	return func(e *reader.Event) { e.Direction, e.Segments, e.Verdict = d, segments, v }
+}
+
 // TCPFlags has the segment bear these flags.
 func TCPFlags(flags uint8) Edit { return func(e *reader.Event) { e.TCPFlags = flags } }
 

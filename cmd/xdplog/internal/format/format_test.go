@@ -90,6 +90,18 @@ var formatCases = []struct {
 		`SRC IP: 2001:db8::1`,
 	},
 	{
+		"sent in segments", eventtest.Usual(eventtest.UDP, eventtest.Fated(wire.Out, 45, wire.NoVerdict)),
+		`eth0 out udp 60.235.240.157:443 > 10.0.0.2:51324 ttl 57 len 60 segments 45`,
+		`"eth0","pkt_len":60,"segments":45,"direction":"out","ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"UDP","proto_number":17,"ttl":57`,
+		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
+	},
+	{
+		"received, and dropped by another", eventtest.Usual(eventtest.UDP, eventtest.Tagged(10), eventtest.Fated(wire.In, 0, wire.Drop)),
+		`eth0 in udp 60.235.240.157:443 > 10.0.0.2:51324 ttl 57 len 60 vlan 10 drop`,
+		`"eth0","pkt_len":60,"direction":"in","verdict":"drop","vlan":[10],"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"UDP","proto_number":17,"ttl":57`,
+		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
+	},
+	{
 		"ICMP over IPv6", eventtest.Usual(eventtest.IPv6, eventtest.Protocol(58)),
 		`eth0 ipv6-icmp 2001:db8::1 > 2001:db8::2 ttl 57 len 60`,
 		`"eth0","pkt_len":60,"ether_type":34525,"ip_v":6,"src_ip":"2001:db8::1","dest_ip":"2001:db8::2","proto":"IPv6-ICMP","proto_number":58,"ttl":57`,

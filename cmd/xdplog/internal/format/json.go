@@ -48,6 +48,7 @@ func (f *jsonLines) AppendEvent(b []byte, e *reader.Event) []byte {
 	b = f.appendInterface(b, e.Interface)
 	b = append(b, `,"pkt_len":`...)
 	b = strconv.AppendUint(b, uint64(e.Length), 10)
+	b = appendFate(b, e)
 	b = appendVLAN(b, e)
 	if e.EtherType != 0 || e.Length >= ethernetHeader { // else it has none
 		b = append(b, `,"ether_type":`...)
@@ -98,6 +99,26 @@ func (f *jsonLines) appendInterface(b []byte, index int) []byte {
 		return append(b, name...)
 	}
 	return AppendQuoted(b, name) // an index that is none of ours
+}
+
+// appendFate appends what is said of a packet beside itself. The names need no
+// quoting.
+func appendFate(b []byte, e *reader.Event) []byte {
+	if e.Segments != 0 {
+		b = append(b, `,"segments":`...)
+		b = strconv.AppendUint(b, uint64(e.Segments), 10)
+	}
+	if e.Direction != wire.NoDirection {
+		b = append(b, `,"direction":"`...)
+		b = append(b, e.Direction.String()...)
+		b = append(b, '"')
+	}
+	if e.Verdict != wire.NoVerdict {
+		b = append(b, `,"verdict":"`...)
+		b = append(b, e.Verdict.String()...)
+		b = append(b, '"')
+	}
+	return b
 }
 
 func appendVLAN(b []byte, e *reader.Event) []byte {

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
@@ -32,6 +33,9 @@ type line struct {
 	Protocol    *string     `json:"proto"`
 	Number      *uint8      `json:"proto_number"`
 	TTL         *uint8      `json:"ttl"`
+	Segments    *uint8      `json:"segments"`
+	Direction   *string     `json:"direction"`
+	Verdict     *string     `json:"verdict"`
 	TCPFlags    *string     `json:"tcp_flags"`
 	Fragment    *bool       `json:"fragment"`
 	Truncated   *bool       `json:"truncated"`
@@ -50,6 +54,15 @@ func expected(e *reader.Event) line {
 		source, destination, name := e.Source.Addr(), e.Destination.Addr(), names.Protocol(e.Protocol)
 		l.IPVersion, l.Source, l.Destination = &e.IPVersion, &source, &destination
 		l.Protocol, l.Number, l.TTL = &name, &e.Protocol, &e.TTL
+	}
+	if e.Segments != 0 {
+		l.Segments = &e.Segments
+	}
+	if direction := e.Direction.String(); direction != "" {
+		l.Direction = &direction
+	}
+	if verdict := e.Verdict.String(); verdict != "" {
+		l.Verdict = &verdict
 	}
 	if e.HasPorts {
 		source, destination := e.Source.Port(), e.Destination.Port()
@@ -86,6 +99,9 @@ func randomEvent(r *rand.Rand) reader.Event {
 		EtherType: uint16(r.Uint32()),
 		VLAN:      [2]uint16{uint16(r.IntN(4096)), uint16(r.IntN(4096))},
 		VLANs:     uint8(r.IntN(3)),
+		Segments:  uint8(r.Uint32()) * uint8(r.IntN(2)),
+		Direction: wire.Direction(r.IntN(3)),
+		Verdict:   wire.Verdict(r.IntN(6)),
 	}
 	version := []int{0, 4, 6}[r.IntN(3)]
 	if version == 0 {

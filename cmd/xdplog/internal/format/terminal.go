@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
@@ -89,6 +90,10 @@ func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
 		b = append(b, name...)
 		b = append(f.pad(b, start, nameColumn), ' ')
 	}
+	b = appendDirection(b, e.Direction)
+	if f.align && e.Direction == wire.In {
+		b = append(b, ' ') // as wide as "out"
+	}
 	if e.IPVersion == 0 {
 		b = f.begin(b, violet)
 		b = f.end(names.AppendEtherType(b, e.EtherType))
@@ -97,7 +102,7 @@ func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
 	}
 	b = append(b, " len "...)
 	b = strconv.AppendUint(b, uint64(e.Length), 10)
-	if e.VLANs > 0 || e.Fragment || e.Truncated {
+	if remarkable(e) {
 		b = f.begin(b, amberPaint)
 		b = f.end(appendRemarks(b, e))
 	}

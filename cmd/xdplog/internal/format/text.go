@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -14,9 +15,10 @@ import (
 //
 //	08:57:41.123456 eth0 tcp 60.235.240.157:443 > 10.0.0.2:51324 [S.] ttl 57 len 60
 //
-// Times are local, or in another of the [TimeFormats]. What is unusual about a packet stands at the end of its
-// line: "vlan 10,20", "frag" (a later fragment), "cut" (the frame ends before
-// what its headers announce).
+// Times are local, or in another of the [TimeFormats]. "in" or "out" stands behind the interface where that is
+// said. What is unusual about a packet stands at the end of its line: "vlan 10,20", "frag" (a later fragment),
+// "cut" (the frame ends before what its headers announce), "segments 45" (so many packets on the wire), and what a
+// program beside ours decided of it: "drop".
 type text struct {
 	closingLines
 	interfaces names.Interfaces
@@ -50,6 +52,7 @@ func (f *text) AppendEvent(b []byte, e *reader.Event) []byte {
 		b = append(b, name...)
 		b = append(b, ' ')
 	}
+	b = appendDirection(b, e.Direction)
 	if e.IPVersion == 0 {
 		b = names.AppendEtherType(b, e.EtherType)
 	} else {
@@ -102,6 +105,18 @@ func appendTCPFlags(b []byte, flags uint8) []byte {
 	return append(b, ']')
 }
 
+func appendDirection(b []byte, d wire.Direction) []byte {
+	if d == wire.NoDirection {
+		return b
+	}
+	return append(append(b, d.String()...), ' ')
+}
+
+// remarkable says whether there is something to remark.
+func remarkable(e *reader.Event) bool {
+	return e.VLANs > 0 || e.Fragment || e.Truncated || e.Segments != 0 || e.Verdict != wire.NoVerdict
+}
+
 func appendRemarks(b []byte, e *reader.Event) []byte {
 	for i := range e.VLANs {
 		if i == 0 {
@@ -116,6 +131,14 @@ func appendRemarks(b []byte, e *reader.Event) []byte {
 	}
 	if e.Truncated {
 		b = append(b, " cut"...)
+	}
+	if e.Segments != 0 {
+		b = append(b, " segments "...)
+		b = strconv.AppendUint(b, uint64(e.Segments), 10)
+	}
+	if e.Verdict != wire.NoVerdict {
+		b = append(b, ' ')
+		b = append(b, e.Verdict.String()...)
 	}
 	return b
 }
