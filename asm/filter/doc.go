@@ -39,9 +39,11 @@
 //     behind the IPv6 header.
 //
 // Ports and the headers of tcp[…] and the like are not looked for in a later
-// fragment. As in libpcap, tcp[…], udp[…], sctp[…], icmp[…] and igmp[…] are
+// fragment. tcp[…], udp[…], sctp[…] and pim[…] are about both versions of IP,
+// where libpcap's are about IPv4 alone: ip and tcp[13] & 2 != 0 is its
+// tcp[13] & 2 != 0. As in libpcap, icmp[…], igmp[…], igrp[…] and vrrp[…] are
 // about IPv4, icmp6[…] is about IPv6, and a relation that begins with one of
-// them is false of any other packet; see [Relation.Layers].
+// all these is false of any other packet; see [Relation.Layers].
 //
 // # Bytes that are not there
 //

@@ -11,12 +11,12 @@ const (
 	IP6Layer
 	ARPLayer
 	RARPLayer
-	TCPLayer // the header behind the IPv4 header and its options
+	TCPLayer // the header behind the IP header, its options or extension headers
 	UDPLayer
 	SCTPLayer
-	ICMPLayer
-	IGMPLayer
 	PIMLayer
+	ICMPLayer // the header behind the IPv4 header and its options
+	IGMPLayer
 	IGRPLayer
 	VRRPLayer
 	ICMP6Layer // the header behind IPv6 and its extension headers
@@ -34,12 +34,12 @@ var layerInfo = [layers]struct {
 	IP6Layer:   {name: "ip6", etherType: typeIPv6},
 	ARPLayer:   {name: "arp", etherType: typeARP},
 	RARPLayer:  {name: "rarp", etherType: typeRARP},
-	TCPLayer:   {name: "tcp", etherType: typeIPv4, protocol: protoTCP},
-	UDPLayer:   {name: "udp", etherType: typeIPv4, protocol: protoUDP},
-	SCTPLayer:  {name: "sctp", etherType: typeIPv4, protocol: protoSCTP},
+	TCPLayer:   {name: "tcp", protocol: protoTCP},
+	UDPLayer:   {name: "udp", protocol: protoUDP},
+	SCTPLayer:  {name: "sctp", protocol: protoSCTP},
+	PIMLayer:   {name: "pim", protocol: protoPIM},
 	ICMPLayer:  {name: "icmp", etherType: typeIPv4, protocol: protoICMP},
 	IGMPLayer:  {name: "igmp", etherType: typeIPv4, protocol: protoIGMP},
-	PIMLayer:   {name: "pim", etherType: typeIPv4, protocol: protoPIM},
 	IGRPLayer:  {name: "igrp", etherType: typeIPv4, protocol: protoIGRP},
 	VRRPLayer:  {name: "vrrp", etherType: typeIPv4, protocol: protoVRRP},
 	ICMP6Layer: {name: "icmp6", etherType: typeIPv6, protocol: protoICMP6},
@@ -66,9 +66,9 @@ const (
 )
 
 // EtherType is the EtherType that a packet with this layer has. There is none
-// to ask for in [EtherLayer].
+// to ask for in [EtherLayer], and in layers of both versions of IP.
 func (l Layer) EtherType() (value uint16, ok bool) {
-	return layerInfo[l].etherType, l != EtherLayer
+	return layerInfo[l].etherType, layerInfo[l].etherType != 0
 }
 
 // Transport is the protocol that a packet with this layer has, which is then
@@ -77,8 +77,11 @@ func (l Layer) Transport() (proto Proto, ok bool) {
 	if l < TCPLayer {
 		return Proto{}, false
 	}
-	version := IPv4
-	if l == ICMP6Layer {
+	version := AnyIP
+	switch layerInfo[l].etherType {
+	case typeIPv4:
+		version = IPv4
+	case typeIPv6:
 		version = IPv6
 	}
 	return Proto{Version: version, Number: layerInfo[l].protocol}, true

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,6 +60,8 @@ func TestLibpcap(t *testing.T) {
 			t.Errorf("Parse: %v", err)
 			continue
 		}
+		f = &filter.Filter{Root: ofIPv4(f.Root)}
+		onlyIPv4 := loadsUnasked(f.Root)
 		want, err := libpcap(tcpdump, file, len(frames), expression)
 		if err != nil {
 			// It takes a constant offset behind / % << >> for the number
@@ -69,6 +72,9 @@ func TestLibpcap(t *testing.T) {
 		}
 		compared++
 		for i, frame := range frames {
+			if onlyIPv4 && isIPv6(frame.Data) {
+				continue
+			}
 			if got := f.Match(frame.Data, frame.Length); got != want[i] {
 				t.Errorf("%s\n\ton %s (%d of %d bytes): %v, libpcap says %v\n\t%x", expression, frame.Name, len(frame.Data), frame.Length, got, want[i], frame.Data)
 				break
@@ -80,6 +86,66 @@ func TestLibpcap(t *testing.T) {
 		t.Errorf("tcpdump refuses %d of %d expressions", refused, len(expressions))
 	}
 }
+
+// ofIPv4 says of relations over tcp[…], udp[…], sctp[…] and pim[…] that they
+// are about IPv4 alone: that is libpcap's meaning of them, and not ours.
+func ofIPv4(n filter.Node) filter.Node {
+	all := func(terms []filter.Node) (list []filter.Node) {
+		for _, term := range terms {
+			list = append(list, ofIPv4(term))
+		}
+		return list
+	}
+	switch n := n.(type) {
+	case filter.And:
+		return filter.And(all(n))
+	case filter.Or:
+		return filter.Or(all(n))
+	case filter.Not:
+		return filter.Not{Term: ofIPv4(n.Term)}
+	case filter.Relation:
+		if slices.ContainsFunc(n.Layers(), ofBoth) {
+			return filter.And{filter.EtherType{Value: 0x0800}, n}
+		}
+	}
+	return n
+}
+
+// loadsUnasked says whether something is loaded from a layer of both versions
+// that the packet may lack: libpcap then takes the byte from elsewhere in IPv6.
+func loadsUnasked(n filter.Node) bool {
+	switch n := n.(type) {
+	case filter.And:
+		return slices.ContainsFunc(n, loadsUnasked)
+	case filter.Or:
+		return slices.ContainsFunc(n, loadsUnasked)
+	case filter.Not:
+		return loadsUnasked(n.Term)
+	case filter.Relation:
+		return slices.ContainsFunc(loads(n.Left, loads(n.Right, nil)), func(l filter.Layer) bool {
+			return ofBoth(l) && !slices.Contains(n.Layers(), l)
+		})
+	}
+	return false
+}
+
+func ofBoth(l filter.Layer) bool {
+	proto, ok := l.Transport()
+	return ok && proto.Version == filter.AnyIP
+}
+
+// loads appends the layers that an expression loads from.
+func loads(a filter.Arith, list []filter.Layer) []filter.Layer {
+	switch a := a.(type) {
+	case filter.Load:
+		return loads(a.Offset, append(list, a.Layer))
+	case filter.Binary:
+		return loads(a.Left, loads(a.Right, list))
+	}
+	return list
+}
+
+func isIPv6(frame []byte) bool { return len(frame) > 13 && frame[12] == 0x86 && frame[13] == 0xdd }
 
 // writePcap writes frames whose times are their numbers.
 func writePcap(t *testing.T, name string, frames []filtertest.Frame) {

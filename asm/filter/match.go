@@ -216,18 +216,14 @@ func (p *packet) holdsIn(layers []Layer, n Relation) verdict {
 
 // has says whether the packet has the layer's header.
 func (p *packet) has(layer Layer) verdict {
-	etherType, asked := layer.EtherType()
-	if !asked {
-		return yes
+	if transport, asked := layer.Transport(); asked {
+		return is(p.version != AnyIP && (transport.Version == AnyIP || transport.Version == p.version) &&
+			p.protocol == transport.Number && !p.later).typed(p)
 	}
-	if len(p.types) == 0 {
-		return missing
+	if etherType, asked := layer.EtherType(); asked {
+		return is(len(p.types) > 0 && p.etherType() == etherType).typed(p)
 	}
-	transport, asked := layer.Transport()
-	if !asked {
-		return is(p.etherType() == etherType)
-	}
-	return is(p.version == transport.Version && p.protocol == transport.Number && !p.later)
+	return yes
 }
 
 // compute returns false for a byte that is not there, and a division by zero.
@@ -266,11 +262,14 @@ func (p *packet) load(layer Layer, offset uint32, size int) (n uint32, ok bool) 
 	case layer == ICMP6Layer:
 		from += int64(p.network) + 40
 	case wraps(layer):
-		if len(p.frame) <= p.network {
-			return 0, false
+		length := uint32(p.transport - p.network)
+		if proto, _ := layer.Transport(); p.version == AnyIP || proto.Version == IPv4 {
+			if len(p.frame) <= p.network {
+				return 0, false
+			}
+			length = uint32(p.frame[p.network]&0xf) * 4
 		}
-		ihl := uint32(p.frame[p.network]&0xf) * 4
-		from = int64(p.network) + int64(ihl+offset)
+		from = int64(p.network) + int64(length+offset)
 	default:
 		from += int64(p.network)
 	}

@@ -74,6 +74,11 @@ func TestMatch(t *testing.T) {
 			"tcp or ether[60] = 0": true, "ether[60] = 0 or tcp": false, "len / (tcp[4] - tcp[4]) = 1 or tcp": false,
 			"len << tcp[3] = 0": true, "-1 = 0xffffffff": true, "0 - len > 5": true, "tcp[-20] = 0x45": true,
 		}},
+		{"ipv6", build(t, ether(ip6), ipv6(tcp), syn()), verdicts{
+			"tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn": true, "tcp[2:2] = 443": true, "tcp[-40] & 0xf0 = 0x60": true,
+			"ip and tcp[2:2] = 443": false, "udp[0] = 0": false, "icmp[0] = 0": false, "tcp[ip6[40]] >= 0": false,
+			"tcp[tcp[12] >> 4] = 0": true, "len - tcp[3] > 0": true,
+		}},
 		{"tag", dot1q, verdicts{
 			"tcp dst port 443": true, "ip": true, "vlan": true, "vlan 10": true, "vlan 11": false, "not vlan": false,
 			"vlan and tcp": true, "vlan 10 and vlan": true, "ip[9] = 6": true, "tcp[2:2] = 443": true, "ether[12:2] = 0x8100": true,
@@ -100,7 +105,9 @@ func TestMatch(t *testing.T) {
 		{"hop-by-hop and destination options", build(t, ether(ip6), ipv6(0),
 			gopacket.Payload{60, 0, 1, 4, 0, 0, 0, 0}, gopacket.Payload{17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, udp6), verdicts{
 			"udp": true, "port 53": true, "udp dst port 53": true, "ip6 proto 17": true, "ip6 proto 0": true, "ip6 proto 60": true, "proto 60": true, "proto 0": true, "ip proto 60": false, "ip6 proto 44": false, "not ip6 proto 43": true, "ip6[6] = 0": true,
-			"udp[2:2] = 53": false, "host 2001:db8::2": true,
+			"udp[2:2] = 53": true, "udp[0] = 0x9c": true, "ip and udp[2:2] = 53": false, "udp[-16] = 17": true, "udp[-64] & 0xf0 = 0x60": true,
+			"udp[8] = 0": false, "not udp[8] = 0": false, "tcp[0] = 0": false, "not tcp[0] = 0": true, "len - udp[3] = 33": true,
+			"host 2001:db8::2": true,
 		}},
 		{"icmp6 behind options", build(t, ether(ip6), ipv6(60), gopacket.Payload{58, 0, 1, 4, 0, 0, 0, 0}, gopacket.Payload{135, 0, 0, 0}), verdicts{
 			"icmp6": true, "icmp6[icmp6type] = icmp6-neighborsolicit": true, "ip6[40] = 58": true,
@@ -109,7 +116,7 @@ func TestMatch(t *testing.T) {
 			"udp": true, "port 53": true, "ip6 proto 44": true, "proto 44": true, "proto ipv6-frag": true, "ip proto 44": false, "proto 0": false,
 		}},
 		{"later fragment", build(t, ether(ip6), ipv6(44), gopacket.Payload{17, 0, 0, 9, 0, 0, 0, 9}, udp6), verdicts{
-			"udp": true, "port 53": false, "not port 53": true, "ip6 proto 44": true,
+			"udp": true, "port 53": false, "not port 53": true, "ip6 proto 44": true, "udp[0] = 0x9c": false,
 		}},
 		{"later fragment of icmp6", build(t, ether(ip6), ipv6(44), gopacket.Payload{58, 0, 0, 9, 0, 0, 0, 9}, gopacket.Payload{128, 0}), verdicts{
 			"icmp6": true, "icmp6[0] = 128": false, "not icmp6[0] = 128": true,

@@ -145,12 +145,15 @@ type Length struct{}
 // Load is Size bytes of the packet, big-endian, at Offset from the beginning
 // of a header. Bytes that are not there end the evaluation.
 //
-// What counts from behind the IPv4 header begins 4 * (ip[0] & 0xf) bytes
-// behind the beginning of that, in any packet: the relation may not ask for the
-// layer. That sum and Offset wrap at 32 bits: tcp[-20] is the first byte of an
-// IPv4 header without options. In the other layers a large offset is beyond the
-// end. [ICMP6Layer] begins behind the extension headers of a well-formed IPv6
-// header, else 40 bytes behind the tags.
+// What counts from behind the IP header begins where the parser's walk ended,
+// behind options or extension headers. Where the IP header is malformed, or the
+// packet none, and in the layers of IPv4 alone always, it begins
+// 4 * (ip[0] & 0xf) bytes behind the beginning of what follows the tags: the
+// relation may not ask for the layer. The length of the headers and Offset wrap
+// at 32 bits: tcp[-20] is the first byte of an IPv4 header without options. In
+// the other layers a large offset is beyond the end. [ICMP6Layer] begins behind
+// the extension headers of a well-formed IPv6 header, else 40 bytes behind the
+// tags.
 type Load struct {
 	Layer  Layer
 	Offset Arith

@@ -45,6 +45,9 @@ func (f facts) with(q question, answer bool) facts {
 	all := make(facts, len(f)+len(rules))
 	maps.Copy(all, f)
 	all[q] = answer
+	if bearing := (question{field: layout.Rec.Protocol, op: bpf.JEq, value: q.value}); answer && q == bearing && q.value != 0 {
+		all[hasFlag(ip)] = true // the record of a frame that is not IP says 0
+	}
 	for _, rule := range rules {
 		applies := true
 		for _, q := range rule.of {
@@ -88,6 +91,8 @@ var rules = []struct {
 	{[]question{hasFlag(wire.FlagIPv4)}, true, hasFlag(ip), true},
 	{[]question{hasFlag(wire.FlagIPv6)}, true, hasFlag(ip), true},
 	{[]question{hasFlag(wire.FlagIPv4), hasFlag(wire.FlagIPv6)}, false, hasFlag(ip), false},
+	{[]question{hasFlag(ip)}, true, isEtherType(layout.EtherARP), false},
+	{[]question{hasFlag(ip)}, true, isEtherType(layout.EtherRARP), false},
 	{[]question{hasFlag(ip)}, false, question{field: layout.Rec.Protocol, op: bpf.JEq}, true},
 	{[]question{hasFlag(ip)}, false, hasFlag(wire.FlagPorts), false},
 	{[]question{hasFlag(ip)}, false, hasFlag(wire.FlagCut), false},

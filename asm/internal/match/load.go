@@ -43,8 +43,18 @@ func (m *matcher) parsed(layer filter.Layer) bool {
 	if !ok {
 		return false
 	}
-	wellFormed, known := m.known.answer(hasFlag(versionFlag(proto.Version)))
-	return known && wellFormed
+	asked := hasFlag(versionFlag(proto.Version))
+	if proto.Version == filter.AnyIP {
+		asked = question{field: layout.Rec.Protocol, op: bpf.JEq, value: uint32(proto.Number)} // not 0: it is IP
+	}
+	is, known := m.known.answer(asked)
+	return known && is
+}
+
+// ofBoth says whether a layer is one of both versions of IP.
+func ofBoth(layer filter.Layer) bool {
+	proto, ok := layer.Transport()
+	return ok && proto.Version == filter.AnyIP
 }
 
 // headerOf returns a register that points to where a layer's header begins:
@@ -65,9 +75,15 @@ func (m *matcher) headerOf(layer filter.Layer) bpf.Register {
 		m.Emit(bpf.Add.Imm(bpf.R1, layout.IPv6Len))
 		m.Block(well)
 	default:
+		well := m.Fresh("well_formed")
+		if ofBoth(layer) {
+			m.Emit(bpf.Mov.Reg(bpf.R1, header))
+			m.jumpOn(bpf.JSet.Imm(m.fact(layout.Rec.Flags, 0), int32(ip), ""), well)
+		}
 		m.networkHeader()
 		m.ipv4Length(bpf.R2)
 		m.Emit(bpf.Add.Reg(bpf.R1, bpf.R2))
+		m.land(well)
 	}
 	return bpf.R1
 }
@@ -89,14 +105,40 @@ func (m *matcher) offsetOf(layer filter.Layer) {
 			bpf.Add.Reg(bpf.R0, bpf.R3),
 		)
 	default:
-		// The sum of offset and IPv4 header wraps at 32 bits.
+		// The sum of offset and headers wraps at 32 bits.
 		m.networkHeader()
-		m.ipv4Length(bpf.R1)
+		m.headersLength(layer)
 		m.Emit(
 			bpf.Add.Reg32(bpf.R0, bpf.R1),
 			bpf.Add.Reg(bpf.R0, bpf.R2),
 		)
 	}
+}
+
+// headersLength leaves in r1, which points to where the header behind the tags
+// begins, how far from there a transport layer does. It leaves r0 and r2.
+func (m *matcher) headersLength(layer filter.Layer) {
+	if !ofBoth(layer) {
+		m.ipv4Length(bpf.R1)
+		return
+	}
+	walked := []bpf.Instruction{
+		bpf.Mov.Reg(bpf.R3, header),
+		bpf.Sub.Reg(bpf.R3, bpf.R1),
+		bpf.Mov.Reg(bpf.R1, bpf.R3),
+	}
+	if m.parsed(layer) {
+		m.Emit(walked...)
+		return
+	}
+	well, done := m.Fresh("well_formed"), m.Fresh("done")
+	layout.Rec.Flags.Load(m.Builder, bpf.R3)
+	m.Branch(bpf.JSet.Imm(bpf.R3, int32(ip), ""), well)
+	m.ipv4Length(bpf.R1)
+	m.Jump(done)
+	m.Block(well)
+	m.Emit(walked...)
+	m.Block(done)
 }
 
 // networkHeader leaves in r1 where the header behind the tags begins, and in r2
