@@ -43,7 +43,7 @@ fuzz-text: ## what reads bytes and text in user space, FUZZTIME each
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./asm/filter
 	go test -run '^$$' -fuzz '^FuzzMatch$$' -fuzztime $(FUZZTIME) ./asm/filter
 	go test -run '^$$' -fuzz '^FuzzCaptureFile$$' -fuzztime $(FUZZTIME) ./cmd/xdplog/internal/capfile
-	go test -run '^$$' -fuzz '^FuzzQuoted$$' -fuzztime $(FUZZTIME) ./cmd/xdplog/internal/format
+	go test -run '^$$' -fuzz '^FuzzQuoted$$' -fuzztime $(FUZZTIME) ./internal/words
 	go test -run '^$$' -fuzz '^FuzzRequest$$' -fuzztime $(FUZZTIME) ./cmd/xdplog/internal/metrics
 
 COUNT ?= 5

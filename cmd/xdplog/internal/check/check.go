@@ -5,7 +5,7 @@
 // loaded, a reader opened, an attachment made, in a lab of its own. Nothing of the
 // machine's is changed. What may not be asked is unknown, which is no fault.
 //
-// It imports lab, format and term beside it, and the library.
+// It imports lab and term beside it, words, and the library.
 package check
 
 import (
@@ -15,8 +15,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
+	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -122,18 +122,18 @@ func appendFact(b []byte, f *fact) []byte {
 // appendFactJSON writes a fact as an object on a line.
 func appendFactJSON(b []byte, f *fact) []byte {
 	b = append(b, `{"event_type":"check","fact":`...)
-	b = format.AppendQuoted(b, f.name)
+	b = words.AppendQuoted(b, f.name)
 	b = append(b, `,"status":`...)
-	b = format.AppendQuoted(b, string(f.verdict))
+	b = words.AppendQuoted(b, string(f.verdict))
 	b = append(b, `,"required":`...)
 	b = strconv.AppendBool(b, f.required)
 	if f.found != "" {
 		b = append(b, `,"found":`...)
-		b = format.AppendQuoted(b, f.found)
+		b = words.AppendQuoted(b, f.found)
 	}
 	if f.todo != "" {
 		b = append(b, `,"todo":`...)
-		b = format.AppendQuoted(b, f.todo)
+		b = words.AppendQuoted(b, f.todo)
 	}
 	return append(b, "}\n"...)
 }

@@ -8,7 +8,8 @@
 // event, and allocates nothing for it; names that come from a file can't break a
 // line or command a terminal.
 //
-// It imports names and term beside it, and the library's reader and asm/wire.
+// It imports names and term beside it, words, and the library's reader, reader/eve
+// and asm/wire.
 package format
 
 import (

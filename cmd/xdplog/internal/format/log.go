@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -17,20 +17,20 @@ import (
 type logLines struct {
 	closingLines
 	nameless
-	clock clock
+	clock words.Clock
 }
 
 func makeLog(Options) Format { return newLog() }
 
 func newLog() *logLines {
-	return &logLines{clock: clock{layout: "[2006-01-02T15:04:05Z INFO  xdplog] ", location: time.UTC}}
+	return &logLines{clock: words.Clock{Layout: "[2006-01-02T15:04:05Z INFO  xdplog] ", Location: time.UTC}}
 }
 
 func (f *logLines) AppendEvent(b []byte, e *reader.Event) []byte {
-	b = f.clock.appendSecond(b, e.Time)
+	b = f.clock.AppendSecond(b, e.Time)
 	if e.IPVersion == 0 {
 		b = append(b, "ETHER TYPE: "...)
-		b = names.AppendEtherType(b, e.EtherType)
+		b = words.AppendEtherType(b, e.EtherType)
 		return append(b, '\n')
 	}
 	b = append(b, "SRC IP: "...)

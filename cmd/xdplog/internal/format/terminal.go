@@ -6,8 +6,8 @@ import (
 	"strconv"
 
 	"github.com/xdplog/xdplog/asm/wire"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
+	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -26,7 +26,7 @@ func TimeFormats() []string { return []string{"time", "none", "epoch", "delta", 
 
 // apply returns text in the style, for where it goes.
 func (s Style) apply(plain *text, to io.Writer) Format {
-	plain.stamp = newStamp(s.Times, plain.stamp.clock.location)
+	plain.stamp = newStamp(s.Times, plain.stamp.clock.Location)
 	align := term.IsTerminal(to)
 	color := s.Color == "always" || s.Color != "never" && align && wantsColor(os.Getenv)
 	if !align && !color {
@@ -90,39 +90,44 @@ func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
 		b = append(b, name...)
 		b = append(f.pad(b, start, nameColumn), ' ')
 	}
-	b = appendDirection(b, e.Direction)
-	if f.align && e.Direction == wire.In {
-		b = append(b, ' ') // as wide as "out"
+	if e.Direction != wire.NoDirection {
+		b = append(b, e.Direction.String()...)
+		if f.align && e.Direction == wire.In {
+			b = append(b, ' ') // as wide as "out"
+		}
+		b = append(b, ' ')
 	}
 	if e.IPVersion == 0 {
 		b = f.begin(b, violet)
-		b = f.end(names.AppendEtherType(b, e.EtherType))
+		b = f.end(words.AppendEtherType(b, e.EtherType))
 	} else {
 		b = f.appendIP(b, e)
 	}
 	b = append(b, " len "...)
 	b = strconv.AppendUint(b, uint64(e.Length), 10)
-	if remarkable(e) {
-		b = f.begin(b, amberPaint)
-		b = f.end(appendRemarks(b, e))
+	plain := len(b)
+	b = f.begin(b, amberPaint)
+	painted := len(b)
+	if b = e.AppendRemarks(b); len(b) == painted {
+		return append(b[:plain], '\n')
 	}
-	return append(b, '\n')
+	return append(f.end(b), '\n')
 }
 
 func (f *terminalText) appendIP(b []byte, e *reader.Event) []byte {
 	b = f.begin(b, protocolPaint(e.Protocol))
 	start := len(b)
-	b = append(b, f.protocols[e.Protocol]...)
+	b = words.AppendProtocol(b, e.Protocol)
 	b = f.end(f.pad(b, start, protocolColumn))
 	b = append(b, ' ')
 
 	b = f.begin(b, boldPaint)
 	start = len(b)
-	b = appendEndpoint(b, e.Source, e.HasPorts)
+	b = words.AppendEndpoint(b, e.Source, e.HasPorts)
 	b = f.end(f.pad(b, start, sourceColumn))
 	b = append(b, " > "...)
 	start = len(b)
-	b = appendEndpoint(b, e.Destination, e.HasPorts)
+	b = words.AppendEndpoint(b, e.Destination, e.HasPorts)
 	b = f.pad(b, start, destinationColumn)
 
 	const reset = 1 << 2 // RST
@@ -131,7 +136,7 @@ func (f *terminalText) appendIP(b []byte, e *reader.Event) []byte {
 	}
 	start = len(b)
 	if e.HasTCPFlags {
-		b = appendTCPFlags(b, e.TCPFlags)
+		b = words.AppendTCPFlags(append(b, ' '), e.TCPFlags)
 	}
 	b = f.pad(b, start, flagsColumn)
 	if e.HasTCPFlags && e.TCPFlags&reset != 0 {

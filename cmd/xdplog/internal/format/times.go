@@ -3,12 +3,14 @@ package format
 import (
 	"strconv"
 	"time"
+
+	"github.com/xdplog/xdplog/internal/words"
 )
 
 // A stamp appends the time of an event in one of the [TimeFormats]. It has a
 // state: delta and elapsed are about the events before.
 type stamp struct {
-	clock clock
+	clock words.Clock
 	kind  timeKind
 	since time.Time // what delta and elapsed count from; zero before the first event
 }
@@ -24,10 +26,10 @@ const (
 )
 
 func newStamp(format string, location *time.Location) stamp {
-	s := stamp{clock: clock{layout: "15:04:05.", location: location}}
+	s := stamp{clock: words.Clock{Layout: "15:04:05.", Location: location}}
 	switch format {
 	case "date":
-		s.clock.layout = "2006-01-02 15:04:05."
+		s.clock.Layout = "2006-01-02 15:04:05."
 	case "none":
 		s.kind = noTime
 	case "epoch":
@@ -48,7 +50,7 @@ func (s *stamp) append(b []byte, t time.Time) []byte {
 	case epochTime:
 		b = strconv.AppendInt(b, t.Unix(), 10)
 		b = append(b, '.')
-		b = appendDigits(b, t.Nanosecond()/1000, 6)
+		b = words.AppendDigits(b, t.Nanosecond()/1000, 6)
 	case deltaTime, elapsedTime:
 		if s.since.IsZero() {
 			s.since = t
@@ -58,8 +60,8 @@ func (s *stamp) append(b []byte, t time.Time) []byte {
 			s.since = t
 		}
 	default:
-		b = s.clock.appendSecond(b, t)
-		b = appendDigits(b, t.Nanosecond()/1000, 6)
+		b = s.clock.AppendSecond(b, t)
+		b = words.AppendDigits(b, t.Nanosecond()/1000, 6)
 	}
 	return append(b, ' ')
 }
@@ -75,12 +77,12 @@ func appendInterval(b []byte, d time.Duration) []byte {
 	if hours > 99 {
 		b = strconv.AppendInt(b, int64(hours), 10)
 	} else {
-		b = appendDigits(b, hours, 2)
+		b = words.AppendDigits(b, hours, 2)
 	}
 	b = append(b, ':')
-	b = appendDigits(b, int(d/time.Minute)%60, 2)
+	b = words.AppendDigits(b, int(d/time.Minute)%60, 2)
 	b = append(b, ':')
-	b = appendDigits(b, int(d/time.Second)%60, 2)
+	b = words.AppendDigits(b, int(d/time.Second)%60, 2)
 	b = append(b, '.')
-	return appendDigits(b, int(d/time.Microsecond)%1e6, 6)
+	return words.AppendDigits(b, int(d/time.Microsecond)%1e6, 6)
 }

@@ -7,7 +7,7 @@
 // bounds how many there are, how much they send and how long they take. No
 // client can hold up the capture, nor outlive it.
 //
-// It imports names and version beside it, and the library's reader and asm/wire.
+// It imports names and version beside it, words, and the library's reader and asm/wire.
 package metrics
 
 import (
@@ -24,6 +24,7 @@ import (
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/version"
+	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -148,7 +149,7 @@ func (m *Meter) appendEvents(b []byte) []byte {
 			}
 			protocolLabel := "none"
 			if protocol != nonIP {
-				protocolLabel = strings.ToLower(names.Protocol(uint8(protocol)))
+				protocolLabel = strings.ToLower(words.Protocol(uint8(protocol)))
 			}
 			b = appendSample(b, name, n, "interface", interfaceName, "protocol", protocolLabel)
 		}

@@ -1,4 +1,4 @@
-package format
+package eve
 
 import (
 	"bytes"
@@ -8,11 +8,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/xdplog/xdplog/asm/wire"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -51,7 +48,7 @@ func expected(e *reader.Event) line {
 		l.VLAN = e.VLAN[:e.VLANs]
 	}
 	if e.IPVersion != 0 {
-		source, destination, name := e.Source.Addr(), e.Destination.Addr(), names.Protocol(e.Protocol)
+		source, destination, name := e.Source.Addr(), e.Destination.Addr(), reader.ProtocolName(e.Protocol)
 		l.IPVersion, l.Source, l.Destination = &e.IPVersion, &source, &destination
 		l.Protocol, l.Number, l.TTL = &name, &e.Protocol, &e.TTL
 	}
@@ -123,9 +120,10 @@ func randomEvent(r *rand.Rand) reader.Event {
 	return e
 }
 
-func TestJSONIsWhatEncodingJSONReads(t *testing.T) {
+func TestIsWhatEncodingJSONReads(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	f := newJSON(eventtest.Interfaces)
+	var f Encoder
+	f.Name(2, "eth0")
 	for range 20000 {
 		e := randomEvent(r)
 		b := f.AppendEvent(nil, &e)
@@ -144,17 +142,37 @@ func TestJSONIsWhatEncodingJSONReads(t *testing.T) {
 	}
 }
 
-func FuzzQuoted(f *testing.F) {
-	f.Add("eth0")
-	f.Add("a\"\\\x00\x1f\x7f\xff\u2028")
-	f.Fuzz(func(t *testing.T, s string) {
-		b := AppendQuoted(nil, s)
-		var got string
-		if err := json.Unmarshal(b, &got); err != nil {
-			t.Fatalf("%q: %v", b, err)
+// TestName: a name is quoted, the empty one leaves the field out, and an interface
+// without any is called by its index.
+func TestName(t *testing.T) {
+	var f Encoder
+	f.Name(3, "eth3")
+	f.Name(3, `a"\`)
+	f.Name(0, "")
+	for index, want := range map[int]string{3: `,"in_iface":"a\"\\"`, 0: ``, 1: `,"in_iface":"1"`} {
+		line := f.AppendEvent(nil, &reader.Event{Time: time.Unix(1, 2), Interface: index})
+		want := `{"timestamp":"1970-01-01T00:00:01.000000002Z","event_type":"packet"` + want + `,"pkt_len":0}` + "\n"
+		if string(line) != want {
+			t.Errorf("got  %swant %s", line, want)
 		}
-		if want := string([]rune(s)); got != want || !utf8.Valid(b) {
-			t.Errorf("%q reads as %q, want %q", b, got, want)
+	}
+}
+
+func TestAllocatesNothing(t *testing.T) {
+	var f Encoder
+	f.Name(2, "eth0")
+	events := make([]reader.Event, 100)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range events {
+		events[i] = randomEvent(r)
+	}
+	line := make([]byte, 0, 1024)
+	all := func() {
+		for i := range events {
+			line = f.AppendEvent(line[:0], &events[i])
 		}
-	})
+	}
+	if n := testing.AllocsPerRun(10, all); n != 0 { // AllocsPerRun warms up once
+		t.Errorf("%v allocations", n)
+	}
 }

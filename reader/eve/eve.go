@@ -1,0 +1,198 @@
+// Package eve writes events as lines of JSON, with the field names of Suricata's
+// EVE, which log shippers know.
+//
+// A busy interface has millions of packets a second, and encoding/json takes about
+// ten times as long as this: an [Encoder] appends to a buffer of its caller's, and
+// keeps what it needs again. What always holds: one call appends one whole line,
+// which is one object; a field that the packet does not have is left out; the
+// output is UTF-8, whatever an interface is called.
+//
+// It imports reader, words and asm/wire.
+package eve
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/internal/words"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// An Encoder appends events as lines. The zero value is ready, and calls
+// interfaces by their index. It is for one goroutine at a time.
+type Encoder struct {
+	interfaces []named
+	clock      words.Clock
+	protocols  [256]string // see protocol; "": not yet needed
+}
+
+// named is an interface with its name, in quotes or empty.
+type named struct {
+	index  int
+	quoted string
+}
+
+// Name has the events of an interface, by [reader.Event.Interface], bear a name as
+// "in_iface". The empty name leaves the field out. A second name of the same index
+// replaces the first.
+func (e *Encoder) Name(index int, name string) {
+	quoted := ""
+	if name != "" {
+		quoted = string(words.AppendQuoted(nil, name))
+	}
+	for i := range e.interfaces {
+		if e.interfaces[i].index == index {
+			e.interfaces[i].quoted = quoted
+			return
+		}
+	}
+	e.interfaces = append(e.interfaces, named{index, quoted})
+}
+
+// ethernetHeader is the length of an Ethernet header in bytes.
+const ethernetHeader = 14
+
+// utc is the clock of all lines, which have nine digits behind it.
+func utc() words.Clock { return words.Clock{Layout: "2006-01-02T15:04:05.", Location: time.UTC} }
+
+// AppendEvent appends the line of an event to b:
+//
+//	{"timestamp":"2026-11-23T08:57:41.986144021Z","event_type":"packet","in_iface":"eth0",
+//	"pkt_len":74,"segments":45,"direction":"in","verdict":"drop","vlan":[10,20],"ether_type":2048,"ip_v":4,"src_ip":"192.0.2.1","src_port":34990,
+//	"dest_ip":"192.0.2.2","dest_port":80,"proto":"TCP","proto_number":6,"ttl":64,"tcp_flags":"02",
+//	"fragment":true,"truncated":true}
+//
+// It allocates nothing where b has room, but for the first event of a protocol and
+// for an interface without a name.
+func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
+	if e.clock.Location == nil {
+		e.clock = utc()
+	}
+	b = appendStart(b, &e.clock, event.Time, "packet")
+	b = e.appendInterface(b, event.Interface)
+	b = append(b, `,"pkt_len":`...)
+	b = strconv.AppendUint(b, uint64(event.Length), 10)
+	b = appendFate(b, event)
+	b = appendVLAN(b, event.Tags())
+	if event.EtherType != 0 || event.Length >= ethernetHeader { // else it has none
+		b = append(b, `,"ether_type":`...)
+		b = strconv.AppendUint(b, uint64(event.EtherType), 10)
+	}
+	if event.IPVersion != 0 {
+		b = e.appendIP(b, event)
+	}
+	if event.HasTCPFlags {
+		const hex = "0123456789abcdef"
+		b = append(b, `,"tcp_flags":"`...)
+		b = append(b, hex[event.TCPFlags>>4], hex[event.TCPFlags&0xf], '"')
+	}
+	if event.Fragment {
+		b = append(b, `,"fragment":true`...)
+	}
+	if event.Truncated {
+		b = append(b, `,"truncated":true`...)
+	}
+	return append(b, "}\n"...)
+}
+
+// appendStart appends what every object begins with.
+func appendStart(b []byte, c *words.Clock, t time.Time, eventType string) []byte {
+	b = append(b, `{"timestamp":"`...)
+	b = c.AppendSecond(b, t)
+	b = words.AppendDigits(b, t.Nanosecond(), 9)
+	b = append(b, `Z","event_type":"`...)
+	b = append(b, eventType...)
+	return append(b, '"')
+}
+
+func (e *Encoder) appendInterface(b []byte, index int) []byte {
+	quoted, known := e.find(index)
+	if !known {
+		quoted = strconv.Quote(strconv.Itoa(index))
+	}
+	if quoted == "" {
+		return b
+	}
+	b = append(b, `,"in_iface":`...)
+	return append(b, quoted...)
+}
+
+// find is the name of an interface. There are few: a scan beats a map. In a
+// file there may be many, and they are numbered from 0.
+func (e *Encoder) find(index int) (quoted string, known bool) {
+	if uint(index) < uint(len(e.interfaces)) && e.interfaces[index].index == index {
+		return e.interfaces[index].quoted, true
+	}
+	for i := range e.interfaces {
+		if e.interfaces[i].index == index {
+			return e.interfaces[i].quoted, true
+		}
+	}
+	return "", false
+}
+
+// appendFate appends what is said of a packet beside itself. The names need no
+// quoting.
+func appendFate(b []byte, e *reader.Event) []byte {
+	if e.Segments != 0 {
+		b = append(b, `,"segments":`...)
+		b = strconv.AppendUint(b, uint64(e.Segments), 10)
+	}
+	if e.Direction != wire.NoDirection {
+		b = append(b, `,"direction":"`...)
+		b = append(b, e.Direction.String()...)
+		b = append(b, '"')
+	}
+	if e.Verdict != wire.NoVerdict {
+		b = append(b, `,"verdict":"`...)
+		b = append(b, e.Verdict.String()...)
+		b = append(b, '"')
+	}
+	return b
+}
+
+func appendVLAN(b []byte, ids []uint16) []byte {
+	if len(ids) == 0 {
+		return b
+	}
+	b = append(b, `,"vlan":`...)
+	for i, id := range ids {
+		b = append(b, "[,"[min(i, 1)])
+		b = strconv.AppendUint(b, uint64(id), 10)
+	}
+	return append(b, ']')
+}
+
+func (e *Encoder) appendIP(b []byte, event *reader.Event) []byte {
+	b = append(b, `,"ip_v":`...)
+	b = append(b, '0'+event.IPVersion)
+	b = append(b, `,"src_ip":"`...)
+	b = event.Source.Addr().AppendTo(b)
+	b = append(b, '"')
+	if event.HasPorts {
+		b = append(b, `,"src_port":`...)
+		b = strconv.AppendUint(b, uint64(event.Source.Port()), 10)
+	}
+	b = append(b, `,"dest_ip":"`...)
+	b = event.Destination.Addr().AppendTo(b)
+	b = append(b, '"')
+	if event.HasPorts {
+		b = append(b, `,"dest_port":`...)
+		b = strconv.AppendUint(b, uint64(event.Destination.Port()), 10)
+	}
+	b = append(b, e.protocol(event.Protocol)...)
+	return strconv.AppendUint(b, uint64(event.TTL), 10)
+}
+
+// protocol is the two fields of a protocol, and the name of the next one.
+func (e *Encoder) protocol(number uint8) string {
+	if e.protocols[number] == "" {
+		b := append([]byte(nil), `,"proto":`...)
+		b = words.AppendQuoted(b, words.Protocol(number))
+		b = append(b, `,"proto_number":`...)
+		b = strconv.AppendUint(b, uint64(number), 10)
+		e.protocols[number] = string(append(b, `,"ttl":`...))
+	}
+	return e.protocols[number]
+}

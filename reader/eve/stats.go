@@ -1,0 +1,60 @@
+package eve
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/internal/words"
+)
+
+// A Stat is one of the counters under its name in an object.
+type Stat struct {
+	Name  string
+	Value uint64 // packets
+}
+
+// Stats are the counters in the order in which they are written: seen, matched,
+// sampled_out, captured, lost. They allocate nothing.
+func Stats(c wire.Counters) [5]Stat {
+	return [...]Stat{
+		{"seen", c.Seen}, {"matched", c.Matched()}, {"sampled_out", c.SampledOut},
+		{"captured", c.Captured}, {"lost", c.Lost},
+	}
+}
+
+// AppendCounters appends the line of counters as they stood at a time:
+//
+//	{"timestamp":"2026-11-23T08:57:42.000112233Z","event_type":"stats","stats":{"seen":1000,"matched":800,"sampled_out":0,"captured":790,"lost":10}}
+func AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
+	clock := utc()
+	b = appendStart(b, &clock, at, "stats")
+	b = append(b, `,"stats":`...)
+	for i, stat := range Stats(c) {
+		b = appendName(b, i, stat.Name)
+		b = strconv.AppendUint(b, stat.Value, 10)
+	}
+	return append(b, "}}\n"...)
+}
+
+// AppendStats appends the line of AppendCounters with one more object in it, of
+// how many there were a second since they were before, in packets:
+//
+//	"rates":{"seen":100.0,"matched":80.0,"sampled_out":0.0,"captured":79.0,"lost":1.0}
+func AppendStats(b []byte, c, before wire.Counters, seconds float64, at time.Time) []byte {
+	b = AppendCounters(b, c, at)
+	b = append(b[:len(b)-len("}\n")], `,"rates":`...)
+	was := Stats(before)
+	for i, stat := range Stats(c) {
+		b = appendName(b, i, stat.Name)
+		b = words.AppendRate(b, stat.Value, was[i].Value, seconds, 1)
+	}
+	return append(b, "}}\n"...)
+}
+
+// appendName begins the i-th field of an object.
+func appendName(b []byte, i int, name string) []byte {
+	b = append(b, "{,"[min(i, 1)], '"')
+	b = append(b, name...)
+	return append(b, `":`...)
+}
