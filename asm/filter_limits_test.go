@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -90,5 +91,28 @@ func TestFilterTooLarge(t *testing.T) {
 	const want = "assemble program: filter is too large: split or simplify it"
 	if !errors.Is(err, ErrTooLarge) || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// TestFilterLong: four times the list is not many times the work.
+func TestFilterLong(t *testing.T) {
+	for _, term := range []string{"ether proto %d", "not ether proto %d", "vlan %d", "(ip and vlan %d)", "ether[12:2] = %d", "port %d"} {
+		allocated := func(n int) uint64 {
+			separator := " or "
+			if strings.HasPrefix(term, "not") {
+				separator = " and "
+			}
+			f := parseFilter(t, list(n, separator, func(i int) string { return fmt.Sprintf(term, 1600+i) }))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if _, err := Program(Config{Filter: f}); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		if short, long := allocated(500), allocated(2000); long > 6*short {
+			t.Errorf("%s: 500 take %d bytes, 2000 take %d", term, short, long)
+		}
 	}
 }

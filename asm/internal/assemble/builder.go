@@ -129,11 +129,12 @@ func (b *Builder) Branch(ins bpf.Instruction, to Label) {
 
 // Repeats says whether an instruction would only do again what the last one did,
 // but for conditional jumps, which leave registers as they are, on the only way here.
+// It looks back over 64 of them: a list of thousands asks here with each term.
 func (b *Builder) Repeats(ins bpf.Instruction) bool {
 	if len(b.latest) > 0 {
 		return false
 	}
-	for _, last := range slices.Backward(b.insns) {
+	for _, last := range slices.Backward(b.insns[max(0, len(b.insns)-64):]) {
 		_, conditional := comparisons[last.OpCode.JumpOp()]
 		switch {
 		case last.OpCode == ins.OpCode && last.Dst == ins.Dst && last.Src == ins.Src && last.Offset == ins.Offset:

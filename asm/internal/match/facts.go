@@ -18,8 +18,13 @@ type question struct {
 	value  uint32
 }
 
-// facts are the answers that are certain at a place in the program.
+// facts are the answers that are certain at a place in the program. They save
+// questions, and nothing else hangs on them: to know less is not wrong.
 type facts map[question]bool
+
+// mostFacts bounds what is remembered. A list of thousands adds an answer with
+// each term, and none of the next terms asks for it.
+const mostFacts = 64
 
 // answer is what the facts say to q, also in a roundabout way: what is equal
 // to one value is not equal to another.
@@ -42,6 +47,9 @@ func (f facts) answer(q question) (answer, ok bool) {
 
 // with adds an answer, and what follows from it.
 func (f facts) with(q question, answer bool) facts {
+	if len(f) >= mostFacts {
+		return f
+	}
 	all := make(facts, len(f)+len(rules))
 	maps.Copy(all, f)
 	all[q] = answer
