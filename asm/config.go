@@ -166,8 +166,9 @@ func (cfg Config) Wanted() (*filter.Filter, error) {
 		return nil, nil
 	case cfg.Filter == nil:
 		return &defaultFilter, nil
-	case cfg.Filter.Root == nil:
-		return nil, errors.New("the filter is empty")
+	}
+	if err := cfg.Filter.Check(); err != nil {
+		return nil, err
 	}
 	return cfg.Filter, nil
 }

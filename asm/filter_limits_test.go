@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/xdplog/xdplog/asm/filter"
 )
 
 // TestFilterLarge loads filters as long as people may write them, and runs them.
@@ -113,6 +114,40 @@ func TestFilterLong(t *testing.T) {
 		}
 		if short, long := allocated(500), allocated(2000); long > 6*short {
 			t.Errorf("%s: 500 take %d bytes, 2000 take %d", term, short, long)
+		}
+	}
+}
+
+// TestFilterByHand assembles trees that no text makes.
+func TestFilterByHand(t *testing.T) {
+	for name, test := range map[string]struct {
+		root filter.Node
+		want error // nil: any
+	}{
+		"empty or":         {filter.Or{}, ErrRejectsAll},
+		"not an empty and": {filter.Not{Term: filter.And{}}, ErrRejectsAll},
+		"nothing":          {nil, nil},
+		"half a relation":  {filter.Relation{Left: filter.Length{}}, nil},
+		"unknown layer":    {filter.Relation{Left: filter.Load{Layer: 99, Size: 1, Offset: filter.Number(0)}, Right: filter.Number(0)}, nil},
+	} {
+		cfg := Config{Filter: &filter.Filter{Root: test.root}}
+		if _, err := Program(cfg); err == nil || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if cfg.Match(make([]byte, 64), 64) {
+			t.Errorf("%s matches", name)
+		}
+	}
+	for name, root := range map[string]filter.Node{
+		"empty and":               filter.And{},
+		"tcp, or not an empty or": filter.Or{filter.Proto{Number: 6}, filter.Not{Term: filter.Or{}}},
+	} {
+		cfg := Config{Filter: &filter.Filter{Root: root}}
+		if _, err := Program(cfg); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !cfg.Match(make([]byte, 64), 64) {
+			t.Errorf("%s does not match", name)
 		}
 	}
 }

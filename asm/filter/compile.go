@@ -7,11 +7,11 @@ type Matcher struct {
 	at   packet // reused, so that nothing is allocated
 }
 
-// Matcher returns one that says what [Filter.Match] says, and is faster. That of an
-// empty filter matches nothing.
+// Matcher returns one that says what [Filter.Match] says, and is faster. The zero
+// value matches nothing, and so does that of a filter that is not right.
 func (f *Filter) Matcher() *Matcher {
-	if f == nil || f.Root == nil {
-		return &Matcher{test: func(*packet) verdict { return no }}
+	if f.Check() != nil {
+		return new(Matcher)
 	}
 	return &Matcher{test: compile(f.Root)}
 }
@@ -83,16 +83,29 @@ func compile(n Node) test {
 // compileAll compiles the terms of an And or an Or, of which long runs of hosts
 // become a look-up.
 func compileAll(terms []Node, or bool) (tests []test) {
-	for _, run := range Runs(terms) {
-		if _, ok := run[0].(Net4); ok && or && len(run) >= lookupFrom {
-			tests = append(tests, compileHosts(run))
+	for len(terms) > 0 {
+		if n := hosts(terms); or && n >= lookupFrom {
+			tests = append(tests, compileHosts(terms[:n]))
+			terms = terms[n:]
 			continue
 		}
-		for _, n := range run {
-			tests = append(tests, compile(n))
-		}
+		tests = append(tests, compile(terms[0]))
+		terms = terms[1:]
 	}
 	return tests
+}
+
+// hosts is how many terms, from the first on, are IPv4 nets of one scope and
+// direction.
+func hosts(terms []Node) (n int) {
+	first, _ := terms[0].(Net4)
+	for ; n < len(terms); n++ {
+		net, ok := terms[n].(Net4)
+		if !ok || net.Scope != first.Scope || net.Direction != first.Direction {
+			break
+		}
+	}
+	return n
 }
 
 // compileHosts compiles an Or of IPv4 nets of one scope and direction. The

@@ -35,21 +35,22 @@ func (e *Error) Caret() string {
 
 // excerpt is the text around Offset on one line, and Offset's column in it.
 func (e *Error) excerpt() (text string, column int) {
+	at := min(max(e.Offset, 0), len(e.Text))
 	from, to := 0, len(e.Text)
 	prefix, suffix := "", ""
-	if e.Offset > window {
-		from, prefix = e.Offset-window, "…"
+	if at > window {
+		from, prefix = at-window, "…"
 	}
-	if to-e.Offset > window {
-		to, suffix = e.Offset+window, "…"
+	if to-at > window {
+		to, suffix = at+window, "…"
 	}
-	for from > 0 && from < e.Offset && !utf8.RuneStart(e.Text[from]) {
+	for from > 0 && from < at && !utf8.RuneStart(e.Text[from]) {
 		from++
 	}
-	for to < len(e.Text) && to > e.Offset && !utf8.RuneStart(e.Text[to]) {
+	for to < len(e.Text) && to > at && !utf8.RuneStart(e.Text[to]) {
 		to--
 	}
-	before, after := prefix+printable(e.Text[from:e.Offset]), printable(e.Text[e.Offset:to])+suffix
+	before, after := prefix+printable(e.Text[from:at]), printable(e.Text[at:to])+suffix
 	return before + after, utf8.RuneCountInString(before)
 }
 

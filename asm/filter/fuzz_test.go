@@ -21,6 +21,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		parsed, err := builtIn.Parse(text)
 		if err == nil {
+			if err := parsed.Check(); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
 			roundTrip(t, parsed)
 			return
 		}

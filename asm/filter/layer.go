@@ -1,6 +1,9 @@
 package filter
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Layer is a header that a [Load] counts from.
 type Layer uint8
@@ -68,13 +71,16 @@ const (
 // EtherType is the EtherType that a packet with this layer has. There is none
 // to ask for in [EtherLayer], and in layers of both versions of IP.
 func (l Layer) EtherType() (value uint16, ok bool) {
+	if l >= layers {
+		return 0, false
+	}
 	return layerInfo[l].etherType, layerInfo[l].etherType != 0
 }
 
 // Transport is the protocol that a packet with this layer has, which is then
 // no later fragment. There is none to ask for in the layers up to IP.
 func (l Layer) Transport() (proto Proto, ok bool) {
-	if l < TCPLayer {
+	if l < TCPLayer || l >= layers {
 		return Proto{}, false
 	}
 	version := AnyIP
@@ -88,7 +94,12 @@ func (l Layer) Transport() (proto Proto, ok bool) {
 }
 
 // String is the word for the layer: tcp.
-func (l Layer) String() string { return layerInfo[l].name }
+func (l Layer) String() string {
+	if l >= layers {
+		return fmt.Sprintf("layer %d", uint8(l))
+	}
+	return layerInfo[l].name
+}
 
 // Layers are the layers that a packet must have for the relation to hold, each
 // once and in the order of the text: those of the loads that each side begins
@@ -111,46 +122,4 @@ func appendLayers(list []Layer, a Arith) []Layer {
 		return appendLayers(list, a.Left)
 	}
 	return list
-}
-
-// Runs parts the terms of an [And] or [Or] into runs, of one term and more, of
-// neighbours that ask the same question of different values: hosts and nets
-// of one scope and direction, ports of one protocol and direction, and so on,
-// all of them plain or all of them under a [Not]. A long run can be looked up.
-//
-// Only neighbours are joined, so that the order of evaluation stays. One thing
-// is left to who looks up: Either asks for the source of the first term, then
-// for its destination, which may be missing where the source is not.
-func Runs(terms []Node) [][]Node {
-	var runs [][]Node
-	start := 0
-	for i := range terms {
-		if q := question(terms[start]); i > start && (q == nil || question(terms[i]) != q) {
-			runs = append(runs, terms[start:i])
-			start = i
-		}
-	}
-	if start < len(terms) {
-		runs = append(runs, terms[start:])
-	}
-	return runs
-}
-
-// question is the node without its value, or nil if it can't be in a run.
-func question(n Node) Node {
-	switch n := n.(type) {
-	case Not:
-		if q := question(n.Term); q != nil {
-			return Not{q}
-		}
-	case EtherAddress:
-		return EtherAddress{Direction: n.Direction}
-	case Net4:
-		return Net4{Scope: n.Scope, Direction: n.Direction}
-	case Net6:
-		return Net6{Direction: n.Direction}
-	case Port:
-		return Port{Protocol: n.Protocol, Direction: n.Direction}
-	}
-	return nil
 }

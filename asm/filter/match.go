@@ -9,8 +9,12 @@ import (
 // Match evaluates the filter on a frame, from its Ethernet header on. The frame
 // may be cut; length is that of the whole packet in bytes, which len, greater
 // and less are about. It is the definition of what a compiled filter does, and
-// not made to be fast.
+// not made to be fast: see [Filter.Matcher]. A filter that is not right matches
+// nothing: see [Filter.Check].
 func (f *Filter) Match(frame []byte, length int) bool {
+	if f.Check() != nil {
+		return false
+	}
 	p := packet{frame: frame, length: uint32(length)}
 	p.decode()
 	return p.ask(f.Root) == yes

@@ -10,8 +10,12 @@ import (
 )
 
 // String is the filter in its canonical text, with all qualifiers written out.
-// Parse makes an equal tree of it.
+// Parse makes an equal tree of it. That of a filter which is not right says what
+// [Filter.Check] does.
 func (f *Filter) String() string {
+	if err := f.Check(); err != nil {
+		return fmt.Sprintf("(%v)", err)
+	}
 	if f.Root == Node(Constant(true)) {
 		return ""
 	}
@@ -22,8 +26,14 @@ func (f *Filter) String() string {
 func text(n Node) string {
 	switch n := n.(type) {
 	case And:
+		if len(n) == 0 {
+			return text(Constant(true))
+		}
 		return list(n, " and ")
 	case Or:
+		if len(n) == 0 {
+			return text(Constant(false))
+		}
 		return list(n, " or ")
 	case Not:
 		return "not " + nested(n.Term)

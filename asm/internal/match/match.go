@@ -80,6 +80,10 @@ func (m *matcher) shortCircuit(decisive, sense bool, to assemble.Label, steps []
 		}
 		return
 	}
+	if len(steps) == 0 { // none has been as decisive says
+		m.goTo(to)
+		return
+	}
 	end := m.Fresh("else")
 	last := len(steps) - 1
 	for _, s := range steps[:last] {
@@ -161,7 +165,7 @@ func (m *matcher) when(n filter.Node, sense bool, to assemble.Label) {
 // different values become one step.
 func (m *matcher) terms(terms []filter.Node, and bool) []step {
 	var steps []step
-	for _, run := range filter.Runs(terms) {
+	for _, run := range runs(terms) {
 		if s := m.run(run, and); s != nil {
 			steps = append(steps, s)
 			continue
