@@ -37,7 +37,11 @@ var suites = []suite{
 		skip: "^TestMutants$", // minutes even where nothing is emulated
 		long: "^TestFilterLarge$|^TestFilterLists$|^TestEveryFixtureAtEverySplit$",
 	},
-	{dir: "reader", long: "AllocatesNothing$"},
+	{
+		dir:  "reader",
+		skip: "^TestHotLoop$", // asks the Go toolchain
+		long: "AllocatesNothing$",
+	},
 	{dir: "reader/live"},
 	{dir: "loader", long: "^TestNothingLeaks$|^TestSimultaneousStarts$"},
 	{
