@@ -1,70 +1,128 @@
 package capfile
 
 import (
+	"encoding/binary"
 	"sync"
-
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
-	"github.com/xdplog/xdplog/reader"
+	"time"
 )
+
+// Packet is one of a file. It is in memory of its [Packets]', and small: there are
+// millions, most of which nobody wants.
+type Packet struct {
+	Time      time.Time
+	Data      []byte // as the file has it
+	Length    uint32 // that it had, of which Data may be less
+	Interface int32  // as in Packets.Found
+
+	more *more // nil: nothing
+}
+
+// more is what few packets have.
+type more struct {
+	frame   []byte // that stands for the packet, where it has no Ethernet header
+	options Options
+}
+
+// Frame is the packet as an Ethernet frame.
+func (p *Packet) Frame() []byte {
+	if p.more != nil && p.more.frame != nil {
+		return p.more.frame
+	}
+	return p.Data
+}
+
+// Options are those of the packet.
+func (p *Packet) Options() Options {
+	if p.more == nil {
+		return Options{}
+	}
+	return p.more.options
+}
+
+// Options are those of a packet in pcapng, for a copy.
+type Options struct {
+	bytes []byte
+	order binary.ByteOrder
+}
+
+// block is one that belongs to a copy of the file, beside its packets.
+type block struct {
+	kind  uint32
+	body  []byte
+	order binary.ByteOrder
+}
 
 // Packets are some of a file, and what was found in it meanwhile.
 type Packets struct {
-	List  []reader.Packet
-	Found []names.Interface // before these packets
-	Err   error             // after them: io.EOF at the file's end
+	List  []Packet
+	Found []Interface // before these packets
+	Err   error       // after them: io.EOF at the file's end
 
-	bytes []byte // the packets' own, until they are used
-	ends  []int  // of each packet's in bytes
+	chunk  []byte // where the packets are
+	cooked []byte // where frames are that stand for packets
+	blocks []block
 }
 
-// mostBytes is where packets are handed on, also where they are few and large.
-const mostBytes = 512 << 10
-
+// reset makes them empty, but for what they keep of memory: not more than is usual.
 func (p *Packets) reset() {
-	p.List, p.bytes, p.ends, p.Found, p.Err = p.List[:0], p.bytes[:0], p.ends[:0], nil, nil
-}
-
-func (p *Packets) add(packet reader.Packet) {
-	p.bytes = append(p.bytes, packet.Data...)
-	p.List = append(p.List, packet)
-	p.ends = append(p.ends, len(p.bytes))
-}
-
-func (p *Packets) full(most int) bool { return len(p.List) == most || len(p.bytes) >= mostBytes }
-
-// settle lets each packet know its bytes, when all have been added.
-func (p *Packets) settle() {
-	start := 0
-	for i, end := range p.ends {
-		p.List[i].Data = p.bytes[start:end:end]
-		start = end
+	p.List, p.Found, p.Err, p.cooked, p.blocks = p.List[:0], nil, nil, p.cooked[:0], nil
+	if cap(p.chunk) > 2*chunkSize {
+		p.chunk = nil
 	}
 }
 
-// An Ahead reads a file ahead, on a goroutine of its own, and hands over what it
-// has when the file makes it wait for more.
+// memory is where a chunk of at least so many bytes is to be read to.
+func (p *Packets) memory(least int) []byte {
+	if cap(p.chunk) < least {
+		p.chunk = make([]byte, 0, least)
+	}
+	return p.chunk[:0]
+}
+
+func (p *Packets) add(from packet) {
+	packet := Packet{Time: from.time, Data: from.data, Length: from.length, Interface: int32(from.iface)}
+	if cooked := from.link != linkEthernet; cooked || from.options != nil {
+		packet.more = &more{options: Options{from.options, from.order}}
+		if cooked {
+			packet.more.frame = p.cook(from)
+		}
+	}
+	p.List = append(p.List, packet)
+}
+
+// cook makes a frame of a packet without an Ethernet header.
+func (p *Packets) cook(from packet) []byte {
+	const mostHeader = 14
+	if need := len(from.data) + mostHeader; cap(p.cooked)-len(p.cooked) < need {
+		p.cooked = make([]byte, 0, max(chunkSize, need)) // the one before stays with its packets
+	}
+	frame := links[from.link].cook(p.cooked[len(p.cooked):], from.data)
+	p.cooked = p.cooked[:len(p.cooked)+len(frame)]
+	return frame[:len(frame):len(frame)]
+}
+
+// An Ahead reads a file ahead, on a goroutine of its own, a chunk at a time, and hands
+// over what is in one before it reads the next.
 type Ahead struct {
 	file  *File
-	most  int
 	ready chan *Packets // to be run; closed at the end
 	spare chan *Packets // to be filled
 	stop  chan struct{} // closed by close
 	group sync.WaitGroup
-
-	filling *Packets // nil once it is to stop
-	told    int      // of file.found
 }
 
-// ReadAhead begins to read a file ahead, at most so many packets at a time.
-func (f *File) ReadAhead(most int) *Ahead {
+// batches is how many chunks are in memory.
+const batches = 4
+
+// ReadAhead begins to read a file ahead.
+func (f *File) ReadAhead() *Ahead {
 	a := &Ahead{
-		file: f, most: most,
-		ready: make(chan *Packets, 3), spare: make(chan *Packets, 3), stop: make(chan struct{}),
-		filling: new(Packets),
+		file: f, ready: make(chan *Packets, batches), spare: make(chan *Packets, batches), stop: make(chan struct{}),
 	}
-	a.spare <- new(Packets)
-	a.spare <- new(Packets)
-	f.in.waiting = a.handOver
+	for range batches - 1 {
+		a.spare <- new(Packets)
+	}
+	f.scanner.fresh = a.fresh
 	a.group.Go(a.run)
 	return a
 }
@@ -79,37 +137,31 @@ func (a *Ahead) Done(p *Packets) { a.spare <- p } // there is room for all
 func (a *Ahead) run() {
 	defer close(a.ready)
 	for {
-		packet, err := a.file.Read()
-		if err == ErrInterrupted || a.filling == nil {
+		packet, err := a.file.next()
+		if err == ErrInterrupted {
 			return
 		}
 		if err != nil {
-			a.filling.Err = err
-			a.handOver()
+			a.file.batch.Err = err
+			a.ready <- a.file.batch
 			return
 		}
-		a.filling.add(packet)
-		if a.filling.full(a.most) {
-			a.handOver()
-		}
+		a.file.batch.add(packet)
 	}
 }
 
-// handOver hands over what there is, and takes a spare one.
-func (a *Ahead) handOver() {
-	if a.filling == nil || len(a.filling.List) == 0 && a.filling.Err == nil {
-		return
+// fresh hands over what was found in the last chunk, and returns memory for the next.
+func (a *Ahead) fresh(least int) []byte {
+	if full := a.file.batch; len(full.List)+len(full.Found)+len(full.blocks) > 0 {
+		a.ready <- full // there is room for all
+		select {
+		case a.file.batch = <-a.spare:
+			a.file.batch.reset()
+		case <-a.stop: // the read that follows is interrupted, too
+			a.file.batch = new(Packets)
+		}
 	}
-	a.filling.settle()
-	a.filling.Found = a.file.found[a.told:len(a.file.found):len(a.file.found)]
-	a.told = len(a.file.found)
-	a.ready <- a.filling // there is room for all
-	a.filling = nil
-	select {
-	case a.filling = <-a.spare:
-		a.filling.reset()
-	case <-a.stop:
-	}
+	return a.file.batch.memory(least)
 }
 
 // Close ends the goroutine, wherever it is, and waits for it.

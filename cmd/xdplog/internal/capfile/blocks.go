@@ -3,24 +3,23 @@ package capfile
 import (
 	"encoding/binary"
 	"iter"
+	"math"
+	"runtime"
+	"time"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/version"
 )
 
-// What is added to the blocks of pcapng that pcapgo makes, which are
-// little-endian: draft-ietf-opsawg-pcapng.
-const (
-	packetBlock = 6 // Enhanced Packet Block
+// The blocks of pcapng that are written, in little-endian: draft-ietf-opsawg-pcapng,
+// 4. Times are in nanoseconds.
 
-	optionComment   = 1
-	optionSpeed     = 8 // of an interface: if_speed, bits per second
-	optionAccepted  = 6 // of statistics: isb_filteraccept
-	optionDelivered = 8 // isb_usrdeliv
-)
+var little = binary.LittleEndian
 
 // blocks are the whole blocks in b.
 func blocks(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for len(b) >= 8 {
-			length := int(binary.LittleEndian.Uint32(b[4:]))
+		for len(b) >= blockEnds {
+			length := int(little.Uint32(b[4:]))
 			if length > len(b) || !yield(b[:length]) {
 				return
 			}
@@ -29,27 +28,169 @@ func blocks(b []byte) iter.Seq[[]byte] {
 	}
 }
 
-func blockType(block []byte) uint32 { return binary.LittleEndian.Uint32(block) }
+// begin begins a block, which end ends.
+func begin(b []byte, kind uint32) (extended []byte, start int) {
+	start = len(b)
+	b = little.AppendUint32(b, kind)
+	return little.AppendUint32(b, 0), start
+}
 
-// addOption adds an option to the last block, which has others already. pcapgo
-// has no place for it.
-func (w *Writer) addOption(code uint16, value []byte) {
-	w.ng.Flush() // into our own buffer
-	var last []byte
-	for block := range blocks(w.blocks.Bytes()) {
-		last = block
+func end(b []byte, start int) []byte {
+	length := uint32(len(b) - start + 4)
+	little.PutUint32(b[start+4:], length)
+	return little.AppendUint32(b, length)
+}
+
+// endOptions ends the options of a block, which has some.
+func endOptions(b []byte) []byte { return little.AppendUint32(b, optionEnd) }
+
+// appendSection appends a Section Header Block (4.1).
+func appendSection(b []byte) []byte {
+	const hardware, os, application = 2, 3, 4
+	b, start := begin(b, blockSection)
+	b = little.AppendUint32(b, byteOrderMagic)
+	b = little.AppendUint16(b, 1) // version 1.0
+	b = little.AppendUint16(b, 0)
+	b = little.AppendUint64(b, math.MaxUint64) // the section's length: not known
+	b = appendOption(b, hardware, []byte(runtime.GOARCH))
+	b = appendOption(b, os, []byte(runtime.GOOS))
+	b = appendOption(b, application, []byte("xdplog "+version.Own().Number))
+	return end(endOptions(b), start)
+}
+
+// appendInterface appends an Interface Description Block (4.2).
+func appendInterface(b []byte, i Interface, snapLen int) []byte {
+	b, start := begin(b, blockInterface)
+	link := linkEthernet
+	if i.recorded {
+		link = i.link
 	}
-	const tail = 4 + 4 // the end of the options, and the length again
-	order := binary.LittleEndian
-	option := order.AppendUint16(nil, code)
-	option = order.AppendUint16(option, uint16(len(value)))
-	option = append(option, value...)
-	for len(option)%4 != 0 {
-		option = append(option, 0)
+	b = little.AppendUint16(b, uint16(link))
+	b = little.AppendUint16(b, 0)
+	b = little.AppendUint32(b, uint32(snapLen))
+	if i.Name != "" {
+		b = appendOption(b, interfaceName, []byte(i.Name))
 	}
-	block := append(append(append([]byte(nil), last[:len(last)-tail]...), option...), last[len(last)-tail:]...)
-	order.PutUint32(block[4:], uint32(len(block)))
-	order.PutUint32(block[len(block)-4:], uint32(len(block)))
-	w.blocks.Truncate(w.blocks.Len() - len(last))
-	w.blocks.Write(block)
+	if i.Speed != 0 {
+		b = appendOption(b, interfaceSpeed, little.AppendUint64(nil, i.Speed))
+	}
+	const nanoseconds = 9
+	b = appendOption(b, interfaceResolution, []byte{nanoseconds})
+	b = append(b, i.options...)
+	return end(endOptions(b), start)
+}
+
+// appendPacket appends an Enhanced Packet Block (4.3).
+func appendPacket(b []byte, number int, at time.Time, data []byte, length int, o Options) []byte {
+	b, start := begin(b, blockEnhanced)
+	b = little.AppendUint32(b, uint32(number))
+	b = appendTime(b, at)
+	b = little.AppendUint32(b, uint32(len(data)))
+	b = little.AppendUint32(b, uint32(max(length, len(data))))
+	b = append(b, data...)
+	const zeros = "\x00\x00\x00"
+	b = append(b, zeros[:-len(data)&3]...)
+	if len(o.bytes) > 0 {
+		b = o.appendTo(b, blockEnhanced)
+	}
+	return end(b, start)
+}
+
+// appendTo appends options as this package writes them, and their end.
+func (o Options) appendTo(b []byte, of uint32) []byte {
+	before := len(b)
+	for code, value := range options(o.order, o.bytes) {
+		b = appendOption(b, code, inLittleEndian(o.order, of, code, value))
+	}
+	if len(b) > before {
+		b = endOptions(b)
+	}
+	return b
+}
+
+// appendTime appends a time as blocks have it: the upper half first. What is before
+// 1970 or behind 2554 has no place there, and is the nearest that has.
+func appendTime(b []byte, t time.Time) []byte {
+	var ns uint64
+	const most = math.MaxUint64 / 1_000_000_000
+	switch s := t.Unix(); {
+	case s < 0:
+	case uint64(s) >= most:
+		ns = math.MaxUint64
+	default:
+		ns = uint64(s)*1_000_000_000 + uint64(t.Nanosecond())
+	}
+	b = little.AppendUint32(b, uint32(ns>>32))
+	return little.AppendUint32(b, uint32(ns))
+}
+
+// statistics are those of an interface; what is nil is not known.
+type statistics struct {
+	began, ended                time.Time
+	received, accepted, dropped *uint64
+	delivered                   uint64
+	comment                     string
+}
+
+// appendStatistics appends an Interface Statistics Block (4.6).
+func appendStatistics(b []byte, number int, at time.Time, s statistics) []byte {
+	const start, stop, received, dropped, accepted, delivered = 2, 3, 4, 5, 6, 8
+	b, from := begin(b, blockStatistics)
+	b = little.AppendUint32(b, uint32(number))
+	b = appendTime(b, at)
+	b = appendOption(b, start, appendTime(nil, s.began))
+	b = appendOption(b, stop, appendTime(nil, s.ended))
+	for _, n := range []struct {
+		code  uint16
+		value *uint64
+	}{{received, s.received}, {dropped, s.dropped}, {accepted, s.accepted}, {delivered, &s.delivered}} {
+		if n.value != nil {
+			b = appendOption(b, n.code, little.AppendUint64(nil, *n.value))
+		}
+	}
+	if s.comment != "" {
+		b = appendOption(b, optionComment, []byte(s.comment))
+	}
+	return end(endOptions(b), from)
+}
+
+// appendCopy appends a block of another file: of secrets (4.7) or names (4.5), whose
+// bodies are records of numbers and bytes.
+func appendCopy(b []byte, from block) []byte {
+	b, start := begin(b, from.kind)
+	body := from.body
+	if from.order != binary.ByteOrder(little) {
+		body = turned(from)
+	}
+	return end(append(b, body...), start)
+}
+
+// turned is the body of a block of the other byte order.
+func turned(from block) []byte {
+	body := append([]byte(nil), from.body...)
+	options := 0 // where they begin
+	switch from.kind {
+	case blockSecrets: // type and length, 32 bits each
+		if len(body) < 8 {
+			return body
+		}
+		little.PutUint32(body, from.order.Uint32(body))
+		length := from.order.Uint32(body[4:])
+		little.PutUint32(body[4:], length)
+		options = 8 + int(length+3)&^3
+	case blockNames: // records of type and length, 16 bits each, up to one of type 0
+		for options+4 <= len(body) {
+			kind, length := from.order.Uint16(body[options:]), from.order.Uint16(body[options+2:])
+			little.PutUint16(body[options:], kind)
+			little.PutUint16(body[options+2:], length)
+			options += 4 + int(length+3)&^3
+			if kind == 0 {
+				break
+			}
+		}
+	}
+	if options >= len(body) {
+		return body
+	}
+	return Options{body[options:], from.order}.appendTo(body[:options:options], from.kind)
 }

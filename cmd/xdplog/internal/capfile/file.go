@@ -1,59 +1,57 @@
-// Package capfile reads and writes capture files: pcap and pcapng of Ethernet
-// frames in, pcapng out.
+// Package capfile reads and writes capture files: pcap and pcapng in, pcapng out.
 //
-// What is captured must be readable at any moment and up to any failure, and so
-// must what is read: a file may be a pipe that somebody still writes to, or may
-// end in the middle of a packet. So a [Writer] writes whole blocks, and cuts the
-// file behind the last of them where a write fails. A [File] is read ahead on a
-// goroutine of its own, hands over what it has before it waits for more, and can
-// be interrupted while it waits; an error names the file and the packet.
+// What is captured must be readable at any moment and up to any failure, and so must what is read: a file may be a pipe
+// that somebody still writes to, or may end in the middle of a packet. So a [Writer] writes whole blocks, and cuts the file
+// behind the last of them where a write fails. A [File] is read ahead on a goroutine of its own, in chunks whose packets
+// are handed over without being copied, before it waits for more; and an error names the file, the packet and its offset.
 //
-// pcapgo knows the formats; what it has no place for is in blocks.go. The package
-// imports names, term and version beside it, and the library's reader and
-// asm/wire.
+// The formats are read and written here, not by a library: pcapgo, which did it before, gets the times of some resolutions
+// wrong, stops at files that libpcap reads, takes ten times as long, and makes the command 2 MB larger. The package imports
+// names, term and version beside it, and the library's reader and asm/wire.
 package capfile
 
 import (
-	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
-
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
-	"github.com/xdplog/xdplog/reader"
 )
 
-// A File is a pcap or pcapng file of Ethernet frames that is being read. Its
-// errors name it.
+// A File is a capture file that is being read. Its errors name it.
 type File struct {
 	in      *input // nil: no more than a stream, in tests
 	name    string
-	linked  layers.LinkType
-	snaplen uint32
-	packets uint64 // read so far
-	next    func() ([]byte, gopacket.CaptureInfo, error)
-
-	// Of pcapng: its interfaces are numbered anew in each section.
-	ng    *pcapgo.NgReader
-	ids   []int             // of this section's interfaces, by number
-	found []names.Interface // of all sections, by id; the names may be empty
+	scanner scanner
+	format  interface {
+		read(*scanner, *File) (packet, error)
+	}
+	link    linkType // of the first interface that is read
+	snap    uint32
+	packets uint64              // read so far, also those left out
+	left    map[linkType]uint64 // left out, by link type
+	ids     int                 // of interfaces that packets were read from
+	batch   *Packets            // being filled
 }
 
-// What a file begins with.
-const (
-	magicSection = 0x0a0d0d0a // pcapng's Section Header Block
-	magicGzip    = 0x1f8b
-)
-
-// readBuffer is how much is read from a file at a time.
-const readBuffer = 256 << 10
+// packet is one as the file has it, in the scanner's memory.
+type packet struct {
+	time    time.Time
+	length  uint32 // that it had, of which data may be less
+	data    []byte
+	iface   int
+	link    linkType
+	options []byte // of pcapng, as they stand there
+	order   binary.ByteOrder
+}
 
 // MaxSnapLen is the most bytes of a packet that a file keeps: what tcpdump calls
 // no limit.
@@ -98,108 +96,180 @@ func (f *File) Close() error {
 	return nil
 }
 
+// compressed are the kinds of files that a tool has to unpack before.
+var compressed = []struct{ magic, tool string }{
+	{"\x28\xb5\x2f\xfd", "zstd"}, {"\xfd7zX", "xz"}, {"BZh", "bzip2"}, {"\x04\x22\x4d\x18", "lz4"},
+}
+
 // readHeader reads the header of a capture file, by the name for errors.
 func readHeader(name string, from io.Reader) (*File, error) {
-	f := &File{name: name}
-	buffered := bufio.NewReaderSize(from, readBuffer)
-	magic, err := buffered.Peek(4)
-	switch {
-	case err != nil && err != io.EOF:
-		return nil, f.fail(err)
-	case len(magic) == 0:
-		return nil, fmt.Errorf("%s is empty, which is not a capture file", f.name)
-	case len(magic) > 1 && binary.BigEndian.Uint16(magic) == magicGzip:
-		return nil, fmt.Errorf("%s is compressed: take gzip -dc FILE | xdplog -r -", f.name)
-	case len(magic) == 4 && binary.BigEndian.Uint32(magic) == magicSection:
-		err = f.openNg(buffered)
-	default:
-		err = f.openPcap(buffered)
+	f := &File{name: name, left: make(map[linkType]uint64), batch: new(Packets)}
+	f.scanner = scanner{from: from, fresh: f.batch.memory}
+	magic, err := f.scanner.peek(4)
+	if err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
+		magic, err = f.unpack(from)
 	}
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.EOF:
+		return nil, fmt.Errorf("%s is empty, which is not a capture file", f.name)
+	case err == io.ErrUnexpectedEOF:
+		return nil, fmt.Errorf("%s: truncated dump file: it ends in its header", f.name)
+	case err != nil:
+		return nil, f.fail(err)
+	}
+	for _, c := range compressed {
+		if strings.HasPrefix(string(magic), c.magic) {
+			return nil, fmt.Errorf("%s is compressed: take %s -dc FILE | xdplog -r -", f.name, c.tool)
+		}
+	}
+	if binary.BigEndian.Uint32(magic) == blockSection {
+		err = f.openNg()
+	} else {
+		err = f.openPcap(magic)
+	}
+	switch {
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
 		return nil, fmt.Errorf("%s: truncated dump file: it ends in its header", f.name)
 	case errors.Is(err, ErrInterrupted):
 		return nil, err
+	case errors.As(err, new(errLink)):
+		return nil, fmt.Errorf("%s: %w", f.name, err)
 	case err != nil:
-		return nil, fmt.Errorf("%s is not a pcap or pcapng file: %w", f.name, lower(err))
-	case f.linked != layers.LinkTypeEthernet:
-		return nil, fmt.Errorf("%s: link type %s: only Ethernet is read", f.name, linkName(f.linked))
+		return nil, fmt.Errorf("%s is not a pcap or pcapng file: %w", f.name, err)
 	}
 	return f, nil
 }
 
-func (f *File) openPcap(from io.Reader) error {
-	r, err := pcapgo.NewReader(from)
+// unpack has the rest of the file, of which some is in the scanner, unpacked by gzip.
+func (f *File) unpack(rest io.Reader) (magic []byte, err error) {
+	begun := bytes.NewReader(bytes.Clone(f.scanner.chunk))
+	unpacked, err := gzip.NewReader(io.MultiReader(begun, rest))
 	if err != nil {
+		return nil, cut(err)
+	}
+	f.scanner = scanner{from: unpacked, fresh: f.scanner.fresh}
+	return f.scanner.peek(4)
+}
+
+// errLink is that of a file of one link type that is not read.
+type errLink linkType
+
+func (e errLink) Error() string {
+	return fmt.Sprintf("link type %v is not read: Ethernet, Linux cooked, raw IP and loopback are", linkType(e))
+}
+
+func (f *File) openPcap(magic []byte) error {
+	p := pcapOf(magic)
+	if p == nil {
+		return fmt.Errorf("unknown magic %x", magic)
+	}
+	if err := p.open(&f.scanner); err != nil {
 		return err
 	}
-	f.linked, f.snaplen, f.next = r.LinkType(), r.Snaplen(), r.ZeroCopyReadPacketData
-	f.found = []names.Interface{{}}
+	if !p.link.read() {
+		return errLink(p.link)
+	}
+	f.format, f.link, f.snap = p, p.link, p.snap
+	f.found(p.link, "", nil)
 	return nil
 }
 
-func (f *File) openNg(from io.Reader) error {
-	r, err := pcapgo.NewNgReader(from, pcapgo.NgReaderOptions{
-		ErrorOnMismatchingLinkType: true,
-		SectionEndCallback:         func([]pcapgo.NgInterface, pcapgo.NgSectionInfo) { f.ids = f.ids[:0] },
-	})
-	if err != nil {
+// openNg reads up to the first interface of a link type that is read, or to a packet.
+func (f *File) openNg() error {
+	g := new(ng)
+	f.format = g
+	if err := g.section(&f.scanner); err != nil {
 		return err
 	}
-	first, err := r.Interface(0)
-	if err != nil {
-		return err
+	for {
+		kind, body, err := g.block(&f.scanner)
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case blockInterface:
+			if err := g.addInterface(body); err != nil {
+				return err
+			}
+			if i := g.interfaces[len(g.interfaces)-1]; i.link.read() {
+				f.link, f.snap = i.link, i.snap
+				return nil
+			}
+		case blockSecrets, blockNames:
+			f.keep(kind, body, g.order)
+		case blockEnhanced, blockPacket, blockSimple:
+			if len(g.interfaces) == 0 {
+				return errors.New("a packet stands before any interface")
+			}
+			// Nothing that is read so far. What follows may be.
+			_, i, err := g.packet(kind, body)
+			if err != nil {
+				return err
+			}
+			f.leave(i.link)
+		}
 	}
-	f.ng, f.linked, f.snaplen, f.next = r, r.LinkType(), first.SnapLength, r.ZeroCopyReadPacketData
-	return nil
 }
 
 // Greeting is tcpdump's line about a file.
 func (f *File) Greeting() string {
-	snaplen := f.snaplen
-	if snaplen == 0 {
-		snaplen = MaxSnapLen
+	snap := f.snap
+	if snap == 0 {
+		snap = MaxSnapLen
 	}
-	return fmt.Sprintf("reading from file %s, link-type EN10MB (Ethernet), snapshot length %d", f.name, snaplen)
+	of := links[f.link]
+	return fmt.Sprintf("reading from file %s, link-type %s (%s), snapshot length %d", f.name, of.name, of.title, snap)
 }
 
-// Read returns the next packet, whose bytes stay until the next call, or
-// [io.EOF] at the file's end.
-func (f *File) Read() (reader.Packet, error) {
-	data, info, err := f.next()
+// next returns the next packet. The error is [io.EOF] at the file's end.
+func (f *File) next() (packet, error) {
+	p, err := f.format.read(&f.scanner, f)
 	switch {
-	case err == io.EOF && info.CaptureLength == 0:
-		return reader.Packet{}, io.EOF
+	case err == io.EOF:
+		return packet{}, io.EOF
 	case err != nil:
-		return reader.Packet{}, f.fail(err)
+		return packet{}, f.fail(err)
 	}
 	f.packets++
-	if info.Timestamp.IsZero() { // a Simple Packet Block has none
-		info.Timestamp = time.Unix(0, 0)
-	}
-	event := reader.Event{
-		Time:      info.Timestamp,
-		Length:    max(info.Length, len(data)),
-		Interface: f.id(info.InterfaceIndex),
-	}
-	return reader.Packet{Event: event, Data: data}, nil
+	return p, nil
 }
 
-// id is that of an interface of the current section.
-func (f *File) id(number int) int {
-	if f.ng == nil {
-		return 0
+// found notes an interface from which packets are read, and returns its id.
+func (f *File) found(link linkType, name string, options []byte) int {
+	id := f.ids
+	f.ids++
+	f.batch.Found = append(f.batch.Found, Interface{
+		Interface: names.Interface{Index: id, Name: name}, recorded: true, link: link, options: options,
+	})
+	return id
+}
+
+// keep notes a block that belongs to a copy of the file.
+func (f *File) keep(kind uint32, body []byte, order binary.ByteOrder) {
+	f.batch.blocks = append(f.batch.blocks, block{kind, bytes.Clone(body), order})
+}
+
+// leave leaves a packet out.
+func (f *File) leave(link linkType) {
+	f.packets++
+	f.left[link]++
+}
+
+// Left says which packets were left out, in a line, or "" where none was. It is for
+// when the reading has ended. Of a file from which nothing else was to be read that is
+// an error.
+func (f *File) Left() (line string, err error) {
+	var parts []string
+	for _, link := range slices.Sorted(maps.Keys(f.left)) {
+		parts = append(parts, fmt.Sprintf("%d of link type %v", f.left[link], link))
 	}
-	for len(f.ids) <= number {
-		name := ""
-		if found, err := f.ng.Interface(len(f.ids)); err == nil {
-			name = found.Name
-		}
-		id := len(f.found)
-		f.ids = append(f.ids, id)
-		f.found = append(f.found, names.Interface{Index: id, Name: name})
+	if len(parts) == 0 {
+		return "", nil
 	}
-	return f.ids[number]
+	if f.ids == 0 {
+		return "", fmt.Errorf("%s: not read: %s; Ethernet, Linux cooked, raw IP and loopback are", f.name, strings.Join(parts, ", "))
+	}
+	return fmt.Sprintf("%s: not read: %s", f.name, strings.Join(parts, ", ")), nil
 }
 
 // fail says where in the file reading ended, and why.
@@ -207,28 +277,8 @@ func (f *File) fail(err error) error {
 	switch {
 	case errors.Is(err, ErrInterrupted):
 		return err
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: truncated dump file: it ends in packet %d", f.name, f.packets+1)
-	case errors.Is(err, pcapgo.ErrNgLinkTypeMismatch):
-		return fmt.Errorf("%s: packet %d is from an interface of another link type: only Ethernet is read", f.name, f.packets+1)
 	}
-	return fmt.Errorf("%s: broken at packet %d: %w", f.name, f.packets+1, lower(err))
-}
-
-// lower is an error that begins with a small letter, as ours do.
-func lower(err error) error {
-	text := []byte(err.Error())
-	if len(text) > 1 && 'A' <= text[0] && text[0] <= 'Z' && 'a' <= text[1] && text[1] <= 'z' {
-		text[0] += 'a' - 'A'
-		return errors.New(string(text))
-	}
-	return err
-}
-
-// linkName is the name of a link type, with its number.
-func linkName(t layers.LinkType) string {
-	if name := t.String(); name != "" && name[0] != 'U' {
-		return fmt.Sprintf("%s (%d)", name, uint32(t))
-	}
-	return fmt.Sprint(uint32(t))
+	return fmt.Errorf("%s: broken at packet %d, byte %d: %w", f.name, f.packets+1, f.scanner.mark, err)
 }

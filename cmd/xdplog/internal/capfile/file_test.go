@@ -23,16 +23,18 @@ func FuzzCaptureFile(f *testing.F) {
 		capture, err := readHeader("f.pcap", bytes.NewReader(file))
 		read := 0
 		for err == nil {
-			packet, readErr := capture.Read()
+			packet, readErr := capture.next()
 			if err = readErr; err != nil {
 				break
 			}
-			read += len(packet.Data)
-			if len(packet.Data) > packet.Length {
-				t.Errorf("%d bytes of a packet of %d", len(packet.Data), packet.Length)
+			capture.batch.reset()
+			capture.batch.add(packet)
+			read += len(packet.data)
+			if len(packet.data) > int(packet.length) {
+				t.Errorf("%d bytes of a packet of %d", len(packet.data), packet.length)
 			}
-			if id := packet.Interface; id < 0 || id >= len(capture.found) {
-				t.Errorf("interface %d of %d", id, len(capture.found))
+			if id := packet.iface; id < 0 || id >= capture.ids {
+				t.Errorf("interface %d of %d", id, capture.ids)
 			}
 		}
 		if read > len(file) {

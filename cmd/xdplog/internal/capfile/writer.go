@@ -1,23 +1,16 @@
 package capfile
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"time"
-
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/version"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -33,8 +26,8 @@ type Writer struct {
 	live    bool // of interfaces, whose statistics stand at the end
 	started time.Time
 
-	blocks     bytes.Buffer // not yet in the file
-	ng         *pcapgo.NgWriter
+	blocks     []byte      // not yet in the file
+	pending    []block     // to be copied when there is a section
 	interfaces map[int]int // by the index that events bear: by number in the file
 	packets    []uint64    // in the file, by that number
 	err        error       // of the first write that failed: there is no other
@@ -101,60 +94,80 @@ func (w *Writer) Begin(interfaces []Interface) error {
 type Interface struct {
 	names.Interface        // without a name: unknown
 	Speed           uint64 // bits per second; 0: unknown
+
+	recorded bool     // in a file, of which are:
+	link     linkType // what its packets begin with, which is Ethernet otherwise
+	options  []byte   // as this package writes them
 }
 
 // Add describes an interface in the file.
 func (w *Writer) Add(i Interface) {
-	description := pcapgo.NgInterface{Name: i.Name, LinkType: layers.LinkTypeEthernet, SnapLength: uint32(w.snapLen)}
-	if w.ng == nil {
-		w.ng, _ = pcapgo.NewNgWriterInterface(&w.blocks, description, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
-			Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "xdplog " + version.Own().Number,
-		}})
-	} else {
-		w.ng.AddInterface(description) // a buffer takes everything
+	if len(w.packets) == 0 {
+		w.blocks = appendSection(w.blocks)
 	}
-	if i.Speed != 0 {
-		w.addOption(optionSpeed, binary.LittleEndian.AppendUint64(nil, i.Speed))
-	}
+	w.blocks = appendInterface(w.blocks, i, w.snapLen)
 	w.interfaces[i.Index] = len(w.packets)
 	w.packets = append(w.packets, 0)
+	w.copyPending()
 }
 
-// Write writes packets, and returns how many of them are in the file.
-func (w *Writer) Write(packets []reader.Packet) (n int, err error) {
+// Write writes packets, and returns how many of them are in the file. Options are
+// those of recorded packets, in the same order, or none.
+func (w *Writer) Write(packets []reader.Packet, options []Options) (n int, err error) {
 	if w.err != nil {
 		return 0, w.err
 	}
 	for i := range packets {
 		p := &packets[i]
 		number := w.interfaces[p.Interface]
-		data := p.Data[:min(len(p.Data), w.snapLen)]
-		err := w.ng.WritePacketWithOptions(gopacket.CaptureInfo{
-			Timestamp: p.Time, CaptureLength: len(data), Length: p.Length, InterfaceIndex: number,
-		}, data, fate(&p.Event))
-		if err != nil {
-			return 0, fmt.Errorf("make a packet block: %w", err)
+		of := fate(&p.Event)
+		if i < len(options) {
+			of = options[i]
 		}
+		data := p.Data[:min(len(p.Data), w.snapLen)]
+		w.blocks = appendPacket(w.blocks, number, p.Time, data, p.Length, of)
 		w.packets[number]++
 	}
 	return w.flush()
 }
 
 // fate is what the options of a packet's block say of it: epb_flags, epb_verdict.
-func fate(e *reader.Event) (options pcapgo.NgPacketOptions) {
+func fate(e *reader.Event) (o Options) {
+	const (
+		flags, verdict    = 2, 7
+		inbound, outbound = 1, 2 // the two lowest bits of the flags
+		byXDP             = 2    // Linux eBPF XDP: the action is that of enum xdp_action (linux/bpf.h)
+	)
 	switch e.Direction {
 	case wire.In:
-		options.Flags = &pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionInbound}
+		o.bytes = appendOption(o.bytes, flags, little.AppendUint32(nil, inbound))
 	case wire.Out:
-		options.Flags = &pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionOutbound}
+		o.bytes = appendOption(o.bytes, flags, little.AppendUint32(nil, outbound))
 	}
 	if e.Verdict != wire.NoVerdict {
-		action := uint64(e.Verdict - wire.Aborted) // enum xdp_action (linux/bpf.h)
-		options.Verdicts = []pcapgo.NgEpbVerdict{{
-			Type: pcapgo.NgEpbVerdictTypeLinuxeBPFXDP, Data: binary.LittleEndian.AppendUint64(nil, action),
-		}}
+		action := uint64(e.Verdict - wire.Aborted)
+		o.bytes = appendOption(o.bytes, verdict, little.AppendUint64([]byte{byXDP}, action))
 	}
-	return options
+	o.order = little
+	return o
+}
+
+// Copy writes what of a file belongs to a copy of it beside its packets: secrets
+// with which to decrypt them, and names of addresses.
+func (w *Writer) Copy(p *Packets) {
+	w.pending = append(w.pending, p.blocks...)
+	w.copyPending()
+}
+
+// copyPending copies what is to be copied, where there is a section already.
+func (w *Writer) copyPending() {
+	if len(w.packets) == 0 {
+		return
+	}
+	for _, b := range w.pending {
+		w.blocks = appendCopy(w.blocks, b)
+	}
+	w.pending = nil
 }
 
 // End writes what follows the packets: of live interfaces, their statistics.
@@ -162,7 +175,7 @@ func (w *Writer) End(c wire.Counters) error {
 	if w.err != nil {
 		return nil // told already
 	}
-	if w.ng == nil { // a file with packets of no interface
+	if len(w.packets) == 0 { // a file with packets of no interface
 		w.Add(Interface{})
 	}
 	if w.live {
@@ -178,47 +191,40 @@ func (w *Writer) End(c wire.Counters) error {
 // interfaces together: of several, each has what is known of it.
 func (w *Writer) addStatistics(number int, c wire.Counters) {
 	now := time.Now()
-	statistics := pcapgo.NgInterfaceStatistics{
-		LastUpdate: now, StartTime: w.started, EndTime: now,
-		PacketsReceived: pcapgo.NgNoValue64, PacketsDropped: pcapgo.NgNoValue64,
-	}
+	s := statistics{began: w.started, ended: now, delivered: w.packets[number]}
 	alone := len(w.packets) == 1
 	if alone {
-		statistics.PacketsReceived = c.Seen
+		s.received, s.accepted = &c.Seen, new(c.Matched())
 	}
 	if alone || c.Lost == 0 {
-		statistics.PacketsDropped = c.Lost
+		s.dropped = &c.Lost
 	}
-	w.ng.WriteInterfaceStats(number, statistics)
-	if alone {
-		w.addOption(optionAccepted, binary.LittleEndian.AppendUint64(nil, c.Matched()))
-	} else if c.Lost > 0 {
-		w.addOption(optionComment, fmt.Appendf(nil, "%d packets were dropped, on all interfaces together", c.Lost))
+	if !alone && c.Lost > 0 {
+		s.comment = fmt.Sprintf("%d packets were dropped, on all interfaces together", c.Lost)
 	}
-	w.addOption(optionDelivered, binary.LittleEndian.AppendUint64(nil, w.packets[number]))
+	w.blocks = appendStatistics(w.blocks, number, now, s)
 }
 
 // flush writes all blocks. It returns how many packets among them are in the
 // file. Where a write fails, it leaves no part of a block behind, if it can.
 func (w *Writer) flush() (packets int, err error) {
-	if w.ng == nil {
+	if len(w.blocks) == 0 {
 		return 0, nil
 	}
-	w.ng.Flush() // into our own buffer
 	if w.owned && !w.begun {
 		w.file.Truncate(0) // fails where there is nothing to overwrite, as in a pipe
 	}
 	w.begun = true
-	all := w.blocks.Bytes()
+	all := w.blocks
 	written, err := w.file.Write(all)
 	whole := 0
 	for block := range blocks(all[:written]) {
 		whole += len(block)
-		if blockType(block) == packetBlock {
+		if binary.LittleEndian.Uint32(block) == blockEnhanced {
 			packets++
 		}
 	}
-	w.blocks.Reset()
+	w.blocks = w.blocks[:0]
 	if err != nil {
 		w.err = err
 		term.TakeBack(w.file, written-whole)

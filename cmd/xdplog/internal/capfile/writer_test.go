@@ -54,7 +54,7 @@ func optionsOf(t *testing.T, file []byte, kind uint32, fixed int) (all []map[uin
 		if n := int(order.Uint32(block[len(block)-4:])); n != len(block) || n%4 != 0 {
 			t.Fatalf("a block of %d bytes ends in %d", len(block), n)
 		}
-		if blockType(block) != kind {
+		if little.Uint32(block) != kind {
 			continue
 		}
 		found := make(map[uint16]string)
@@ -79,7 +79,7 @@ func u64(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, 
 func TestWriter(t *testing.T) {
 	w, name := newWriter(t, twoInterfaces...)
 	packets := []reader.Packet{packetOf(60, 7), packetOf(1000, 3), packetOf(61, 7)}
-	if n, err := w.Write(packets); n != 3 || err != nil {
+	if n, err := w.Write(packets, nil); n != 3 || err != nil {
 		t.Fatalf("write = %d, %v", n, err)
 	}
 	if err := w.End(wire.Counters{Seen: 10, Captured: 3, Lost: 5}); err != nil {
@@ -90,12 +90,12 @@ func TestWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	interfaces := optionsOf(t, file, 1, 16)
-	if len(interfaces) != 2 || interfaces[0][2] != "eth0" || interfaces[0][optionSpeed] != u64(10_000_000_000) ||
-		interfaces[1][2] != "wlan0" || interfaces[1][optionSpeed] != "" || interfaces[1][9] != "\x09" {
+	if len(interfaces) != 2 || interfaces[0][2] != "eth0" || interfaces[0][interfaceSpeed] != u64(10_000_000_000) ||
+		interfaces[1][2] != "wlan0" || interfaces[1][interfaceSpeed] != "" || interfaces[1][9] != "\x09" {
 		t.Errorf("interfaces %v", interfaces)
 	}
 	statistics := optionsOf(t, file, 5, 20)
-	if len(statistics) != 2 || statistics[0][optionDelivered] != u64(2) || statistics[1][optionDelivered] != u64(1) {
+	if len(statistics) != 2 || statistics[0][8] != u64(2) || statistics[1][8] != u64(1) {
 		t.Fatalf("statistics %v", statistics)
 	}
 	for _, s := range statistics {
@@ -124,7 +124,7 @@ func TestFates(t *testing.T) {
 	w, name := newWriter(t, twoInterfaces...)
 	received, sent, dropped := packetOf(61, 7), packetOf(60, 7), packetOf(60, 3)
 	received.Direction, sent.Direction, dropped.Verdict = wire.In, wire.Out, wire.Drop
-	if n, err := w.Write([]reader.Packet{received, sent, dropped, packetOf(60, 7)}); n != 4 || err != nil {
+	if n, err := w.Write([]reader.Packet{received, sent, dropped, packetOf(60, 7)}, nil); n != 4 || err != nil {
 		t.Fatalf("write = %d, %v", n, err)
 	}
 	file, err := os.ReadFile(name)
@@ -140,9 +140,9 @@ func TestFates(t *testing.T) {
 	}
 	var got []map[uint16]string
 	for block := range blocks(file) {
-		if blockType(block) == packetBlock {
+		if little.Uint32(block) == blockEnhanced {
 			captured := int(binary.LittleEndian.Uint32(block[20:]))
-			got = append(got, optionsOf(t, block, packetBlock, 28+(captured+3)/4*4)...)
+			got = append(got, optionsOf(t, block, blockEnhanced, 28+(captured+3)/4*4)...)
 		}
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -160,7 +160,7 @@ func TestWriterOfOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := optionsOf(t, file, 5, 20)
-	if len(s) != 1 || s[0][4] != u64(10) || s[0][5] != u64(5) || s[0][optionAccepted] != u64(8) || s[0][optionComment] != "" {
+	if len(s) != 1 || s[0][4] != u64(10) || s[0][5] != u64(5) || s[0][6] != u64(8) || s[0][optionComment] != "" {
 		t.Errorf("statistics %v", s)
 	}
 }
@@ -182,7 +182,7 @@ func TestWriterFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Setrlimit(unix.RLIMIT_FSIZE, &limit)
-	n, err := w.Write([]reader.Packet{packetOf(100, 7), packetOf(100, 3), packetOf(100, 7), packetOf(100, 7)})
+	n, err := w.Write([]reader.Packet{packetOf(100, 7), packetOf(100, 3), packetOf(100, 7), packetOf(100, 7)}, nil)
 	if n != 2 || !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), name) {
 		t.Errorf("write = %d, %v, want 2 and an error that names %s", n, err, name)
 	}

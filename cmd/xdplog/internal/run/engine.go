@@ -11,6 +11,7 @@ import (
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/engine"
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -31,8 +32,8 @@ func Engines() []Engine {
 // machine runs packets. It is for one goroutine, but for Counters.
 type machine interface {
 	// run runs packets from the first on, until all have been run or into is full
-	// of those that match, and says how many of either.
-	run(packets, into []reader.Packet) (ran, n int, err error)
+	// of those that match, whose options it appends. It says how many of either.
+	run(packets []capfile.Packet, into []reader.Packet, options *[]capfile.Options) (ran, n int, err error)
 
 	Counters() (wire.Counters, error)
 	Close() error
@@ -55,22 +56,27 @@ func startGo(cfg asm.Config) (machine, error) {
 	return &goMachine{engine: e}, nil
 }
 
-func (m *goMachine) run(packets, into []reader.Packet) (ran, n int, err error) {
+func (m *goMachine) run(packets []capfile.Packet, into []reader.Packet, options *[]capfile.Options) (ran, n int, err error) {
 	for ran < len(packets) && n < len(into) {
 		p := &packets[ran]
 		ran++
-		if !m.engine.Run(&m.record, p.Data, p.Length) {
+		if !m.engine.Run(&m.record, p.Frame(), int(p.Length)) {
 			continue
 		}
-		event := reader.FromRecord(&m.record)
-		event.Time, event.Length, event.Interface = p.Time, p.Length, p.Interface
-		into[n] = reader.Packet{Event: event, Data: p.Data}
+		into[n].Event = reader.FromRecord(&m.record)
+		was(&into[n], p)
+		*options = append(*options, p.Options())
 		n++
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counters = m.engine.Counters()
 	return ran, n, nil
+}
+
+// was sets what an event is not told by the frame.
+func was(event *reader.Packet, p *capfile.Packet) {
+	event.Time, event.Length, event.Interface, event.Data = p.Time, int(p.Length), int(p.Interface), p.Data
 }
 
 func (m *goMachine) Counters() (wire.Counters, error) {
@@ -103,14 +109,14 @@ func startKernel(cfg asm.Config) (machine, error) {
 
 // run runs no more packets than there is room for. To the program they are from
 // interfaces by their own numbers, so that they can be found again.
-func (m *kernelMachine) run(packets, into []reader.Packet) (ran, n int, err error) {
+func (m *kernelMachine) run(packets []capfile.Packet, into []reader.Packet, options *[]capfile.Options) (ran, n int, err error) {
 	if m.pin {
 		m.pin = false
 		pinThread()
 	}
 	for ran < len(packets) && ran < len(into) {
-		packet := packets[ran]
-		packet.Interface = ran
+		p := &packets[ran]
+		packet := reader.Packet{Event: reader.Event{Time: p.Time, Length: int(p.Length), Interface: ran}, Data: p.Frame()}
 		if err := m.Run(&packet); err != nil {
 			return ran, n, err
 		}
@@ -127,7 +133,8 @@ func (m *kernelMachine) run(packets, into []reader.Packet) (ran, n int, err erro
 				return ran, n, fmt.Errorf("the event of packet %d of %d", p.Interface, ran)
 			}
 			of := &packets[p.Interface]
-			p.Interface, p.Length, p.Data = of.Interface, of.Length, of.Data
+			was(p, of)
+			*options = append(*options, of.Options())
 		}
 		n += more
 	}

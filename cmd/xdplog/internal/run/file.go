@@ -50,13 +50,12 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	}
 	source := &fileSource{
 		machine: machine,
-		ahead:   file.ReadAhead(batch),
+		ahead:   file.ReadAhead(),
 		format:  lines,
 		record:  record,
 		limit:   o.Count,
 		over:    make(chan struct{}),
 	}
-	defer source.ahead.Close()
 	s := session{
 		source:      source,
 		kind:        o.output(),
@@ -69,7 +68,13 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		unseen:      o.silent(),
 		Environment: env,
 	}
-	return s.run(ctx)
+	err = s.run(ctx)
+	source.ahead.Close()
+	left, unread := file.Left()
+	if left != "" && !o.Quiet {
+		fmt.Fprintln(env.Stderr, left)
+	}
+	return OneOf(err, unread)
 }
 
 // A fileSource is the events of a file's packets, in their order. It stops
@@ -84,7 +89,9 @@ type fileSource struct {
 
 	at   *capfile.Packets // being run, from next on; kept until their events are used
 	next int
-	err  error // once there is nothing more to run
+	// options of the packets that were returned last
+	matched []capfile.Options
+	err     error // once there is nothing more to run
 
 	finish sync.Once
 	ended  atomic.Bool
@@ -111,7 +118,8 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 		if s.err != nil {
 			return 0, s.err
 		}
-		ran, n, err := s.machine.run(s.at.List[s.next:], packets)
+		s.matched = s.matched[:0]
+		ran, n, err := s.machine.run(s.at.List[s.next:], packets, &s.matched)
 		s.next += ran
 		s.delivered += uint64(n)
 		if n > 0 || err != nil {
@@ -120,6 +128,9 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 	}
 }
 
+// options are those of the packets that were returned last.
+func (s *fileSource) options() []capfile.Options { return s.matched }
+
 // fetch waits for packets. It returns io.EOF where there will be no more.
 func (s *fileSource) fetch() error {
 	select {
@@ -127,10 +138,13 @@ func (s *fileSource) fetch() error {
 		if !ok {
 			return io.EOF
 		}
+		if s.record != nil {
+			s.record.Copy(p)
+		}
 		for _, i := range p.Found {
-			s.format.AddInterface(i)
+			s.format.AddInterface(i.Interface)
 			if s.record != nil {
-				s.record.Add(capfile.Interface{Interface: i})
+				s.record.Add(i)
 			}
 		}
 		s.at, s.next = p, 0

@@ -106,7 +106,7 @@ func (p *pump) write(packets []reader.Packet) {
 	}
 	if p.record != nil && len(packets) > 0 {
 		p.steps.Add(1)
-		n, err := p.record.Write(packets)
+		n, err := p.record.Write(packets, p.options())
 		p.steps.Add(1)
 		if err != nil {
 			p.fail(n, err)
@@ -132,6 +132,14 @@ func (p *pump) write(packets []reader.Packet) {
 	if p.written.Add(uint64(len(packets))) == p.limit && p.limit > 0 {
 		p.end()
 	}
+}
+
+// options are those of the packets at hand, where they are a file's.
+func (p *pump) options() []capfile.Options {
+	if file, ok := p.source.(*fileSource); ok {
+		return file.options()
+	}
+	return nil
 }
 
 // endRecord completes the recording, also where lines could not be written.
