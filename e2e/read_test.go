@@ -17,7 +17,7 @@ import (
 )
 
 // expressions mean the same to tcpdump and to xdplog, on packets without VLAN
-// tags and IPv6 extension headers. They are lines; empty ones are for the eye.
+// tags and IPv6 extension headers; tcp[…] of IPv6 packets is xdplog's alone. They are lines; empty ones are for the eye.
 const expressions = `
 ip
 ip6
@@ -83,19 +83,19 @@ len > 1000
 len == 34
 len - 14 >= 28
 greater 1500 and udp
-tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn
+ip and tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn
 tcp[tcpflags] & tcp-ack != 0
-tcp[13] = 2
+ip and tcp[13] = 2
 ip[0] & 0xf != 5
 ip[6:2] & 0x1fff != 0
 ip[8] < 64
 ip6[6] == 58
 icmp[icmptype] == icmp-echo
 icmp[icmptype] != icmp-echo and icmp
-udp[4:2] > 100
+ip and udp[4:2] > 100
 ether[0] & 1 = 1
 ether[12:2] > 0x600
-tcp[2:2] = 443 or udp[2:2] = 53
+ip and (tcp[2:2] = 443 or udp[2:2] = 53)
 ip[2:2] - ((ip[0] & 0xf) << 2) > 20
 -1 > len
 ip and (tcp or udp) and not (port 53 or port 443)
