@@ -8,6 +8,10 @@
 // packet is parsed straight into a wire.Record, the filter is asked as jumps over
 // that record, and what costs most comes last.
 //
+// The records are for package reader, which sleeps where nothing comes and is woken
+// by a doorbell. Any other reader needs [WakePoller], or it sees nothing; that of a
+// shared ring does as wire.Ring says.
+//
 // What always holds: the program lets every packet pass unchanged, each one that
 // it sees is counted as what became of it, and every byte of a record is
 // written. The package is pure: it opens no file and needs no kernel, and equal

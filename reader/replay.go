@@ -107,14 +107,15 @@ func NewReplay(coll *ebpf.Collection, match func(frame []byte, length int) bool)
 
 // Run runs the program on a packet. Its event, where there is one, is for
 // Read. The buffer takes thousands of them. Of times before 1677 or after 2262
-// the event has the nearest; its interface is the packet's, whatever it means.
+// the event has the nearest, and of lengths over [wire.MaxLength] that; its
+// interface is the packet's, whatever it means.
 func (r *Replay) Run(p *Packet) error {
 	if r.memory == nil {
 		return fmt.Errorf("run the program: %w", os.ErrClosed)
 	}
-	data := p.Data
+	data, length := p.Data, min(max(p.Length, 0), wire.MaxLength)
 	verdict := uint32(wire.Undecided)
-	if len(data) < minRun || len(data) > maxRun {
+	if len(data) < minRun || len(data) > maxRun || length != p.Length {
 		verdict = wire.Differs
 		if r.match(p.Data, p.Length) {
 			verdict = wire.Matches
@@ -130,7 +131,7 @@ func (r *Replay) Run(p *Packet) error {
 	}
 	*r.told = wire.Replay{
 		Time:      uint64(nanosecondsOf(p.Time)),
-		Length:    uint32(p.Length),
+		Length:    uint32(length),
 		Interface: uint32(p.Interface),
 		Verdict:   verdict,
 	}

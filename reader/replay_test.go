@@ -131,6 +131,27 @@ func TestReplaySampling(t *testing.T) {
 	}
 }
 
+// TestReplayLongest: a length that a file claims and no record holds is cut, and the
+// filter is asked about the whole.
+func TestReplayLongest(t *testing.T) {
+	longer, err := filter.Parse("len = 16777226 or len = 4294967295")
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay := setupReplay(t, asm.Config{Filter: longer})
+	for length, want := range map[int]bool{wire.MaxLength: false, wire.MaxLength + 10: false, wire.MaxLength + 11: true, 1<<32 - 1: true, -2: false} {
+		events := replay.eventsOf(t, Packet{Event{Length: length}, datagram})
+		if (len(events) == 1) != want {
+			t.Errorf("length %d: %d events", length, len(events))
+		}
+		for _, event := range events {
+			if event.Length != wire.MaxLength || event.Slot != 0 {
+				t.Errorf("length %d is %d, of program %d", length, event.Length, event.Slot)
+			}
+		}
+	}
+}
+
 func TestReplayRefuses(t *testing.T) {
 	_, reader := setup(t, Options{})
 	if _, err := NewReplay(&ebpf.Collection{}, nil); err == nil {

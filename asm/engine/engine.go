@@ -46,7 +46,7 @@ func New(cfg asm.Config) (*Engine, error) {
 
 // Run sets a record from a frame, of which length bytes were on the wire, from the
 // Ethernet header on, and reports whether it is to be reported: else the record's
-// contents mean nothing. Time and interface are the caller's to set.
+// contents mean nothing. Of a length over [wire.MaxLength] the record has that. Time and interface are the caller's to set.
 func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
 	e.counters.Seen++
 	if !e.match(frame, length) {
@@ -58,7 +58,7 @@ func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
 	}
 	e.counters.Captured++
 	Decode(record, frame)
-	record.LengthSlot = uint32(min(length, wire.MaxLength))
+	record.LengthSlot = uint32(min(max(length, 0), wire.MaxLength))
 	return true
 }
 

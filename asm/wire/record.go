@@ -14,7 +14,7 @@ import (
 // Names of the maps by which the program and its reader meet.
 const (
 	EventsMap   = "events"   // records, one per captured packet; its type is the transport
-	CountersMap = "counters" // one [Counters] per CPU
+	CountersMap = "counters" // one [Counters] per program and CPU, by [Record.Slot]
 	DoorbellMap = "doorbell" // wakes a reader that sleeps
 	AsleepMap   = "asleep"   // a word by which it says so; shared memory has its own, [Ring.Wake]
 	ReaderMap   = "reader"   // words by the keys below

@@ -9,6 +9,13 @@ import "unsafe"
 // Slots of [RecordSize] bytes follow the page, a power of two of them. Record n,
 // counted from 0, is in slot n mod their number. One slot is always free: the
 // program's, at Head.
+//
+// A reader loads Head (acquire), takes the records from Tail up to it, and then
+// stores Tail (release). A Head that is further ahead than there are slots is
+// nonsense: it takes nothing and goes on from there. To sleep it stores in Wake the
+// Head at which it wants to be woken, looks at Head again, and waits for the ring
+// buffer [DoorbellMap]. The program may have looked at Wake just before: so the first
+// sleep after it was set has an end.
 type Ring struct {
 	Head uint64     // records published since the program was loaded
 	_    [120]byte  // two cache lines: they are fetched in pairs
