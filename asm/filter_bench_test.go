@@ -27,6 +27,9 @@ func BenchmarkFilter(b *testing.B) {
 	hosts := func(n int) string {
 		return list(n, " or ", func(i int) string { return fmt.Sprintf("host 192.0.%d.%d", i/200+3, i%200+1) })
 	}
+	pairs := func(n int) string {
+		return list(n, " or ", func(i int) string { return fmt.Sprintf("(host 192.0.%d.%d and port 53)", i/200+3, i%200+1) })
+	}
 	// 53 is udp's source port, and tcp's; the addresses are 192.0.2.1 and 198.51.100.7.
 	for _, bench := range []struct {
 		name, matched, unmatched string
@@ -38,6 +41,8 @@ func BenchmarkFilter(b *testing.B) {
 		{"hosts-17", hosts(16) + " or host 198.51.100.7", hosts(17)},
 		{"hosts-1000", hosts(999) + " or host 198.51.100.7", hosts(1000)},
 		{"nets-1000", hosts(999) + " or net 198.51.100.0/24", hosts(999) + " or net 198.51.101.0/24"},
+		{"pairs-16", pairs(15) + " or (host 198.51.100.7 and port 53)", pairs(16)},
+		{"pairs-1000", pairs(999) + " or (host 198.51.100.7 and port 53)", pairs(1000)},
 		{"ports-1000", ports1000() + " or port 53", ports1000()},
 	} {
 		b.Run(bench.name+"/matched", func(b *testing.B) { measureFilter(b, bench.matched, tcp, true) })

@@ -89,8 +89,21 @@ func compileAll(terms []Node, or bool) (tests []test) {
 			terms = terms[n:]
 			continue
 		}
-		tests = append(tests, compile(terms[0]))
-		terms = terms[1:]
+		rows, n := Rows(terms, !or)
+		if rows != nil {
+			tests = append(tests, func(p *packet) verdict {
+				if or {
+					return p.inRows(rows)
+				}
+				return p.inRows(rows).negated()
+			})
+			terms = terms[n:]
+			continue
+		}
+		for _, term := range terms[:n] {
+			tests = append(tests, compile(term))
+		}
+		terms = terms[n:]
 	}
 	return tests
 }

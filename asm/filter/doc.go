@@ -58,11 +58,14 @@
 //     bytes behind the IP header, the destination port four;
 //   - the addresses of an ARP or RARP packet may be cut off.
 //
-// The exception, and the one difference to libpcap on plain packets: an IPv4
-// or IPv6 header that is malformed (wrong version, IHL below 5) or not wholly
-// there decodes to no addresses and no protocol. What asks for them (tcp, host,
-// port, tcp[…], …) is then false and not an abort, so that not tcp matches such
-// a frame. ip, ip6, ip[…] and ip6[…] go by the EtherType alone.
+// Of a long list of rows, (host A and port B) or (host C and port D) or …, all
+// that they ask for is asked first: see [Rows].
+//
+// The exception, and beside such lists the one difference to libpcap on plain
+// packets: an IPv4 or IPv6 header that is malformed (wrong version, IHL below 5)
+// or not wholly there decodes to no addresses and no protocol. What asks for
+// them (tcp, host, port, tcp[…], …) is then false and not an abort, so that not
+// tcp matches such a frame. ip, ip6, ip[…] and ip6[…] go by the EtherType alone.
 //
 // libpcap's optimizer removes and reorders loads whose value it finds unused,
 // and with them the abort, so that tcpdump may print a cut frame that tcpdump -O

@@ -39,27 +39,11 @@ func is(b bool) verdict {
 func (p *packet) ask(n Node) verdict {
 	switch n := n.(type) {
 	case And:
-		for _, term := range n {
-			if v := p.ask(term); v != yes {
-				return v
-			}
-		}
-		return yes
+		return p.askAll(n, no)
 	case Or:
-		for _, term := range n {
-			if v := p.ask(term); v != no {
-				return v
-			}
-		}
-		return no
+		return p.askAll(n, yes)
 	case Not:
-		switch p.ask(n.Term) {
-		case yes:
-			return no
-		case no:
-			return yes
-		}
-		return missing
+		return p.ask(n.Term).negated()
 	case Constant:
 		return is(bool(n))
 	case EtherType:
@@ -89,6 +73,49 @@ func (p *packet) ask(n Node) verdict {
 		return p.holds(n)
 	}
 	panic(fmt.Sprintf("filter: unknown node %T", n))
+}
+
+// askAll asks terms, and tables of them, up to the first answer that decides.
+func (p *packet) askAll(terms []Node, decisive verdict) verdict {
+	if len(terms) < RowsFrom {
+		return p.askEach(terms, decisive)
+	}
+	for len(terms) > 0 {
+		rows, n := Rows(terms, decisive == no)
+		var v verdict
+		switch {
+		case rows == nil:
+			v = p.askEach(terms[:n], decisive)
+		case decisive == no:
+			v = p.inRows(rows).negated()
+		default:
+			v = p.inRows(rows)
+		}
+		if v == decisive || v == missing {
+			return v
+		}
+		terms = terms[n:]
+	}
+	return decisive.negated()
+}
+
+func (p *packet) askEach(terms []Node, decisive verdict) verdict {
+	for _, term := range terms {
+		if v := p.ask(term); v == decisive || v == missing {
+			return v
+		}
+	}
+	return decisive.negated()
+}
+
+func (v verdict) negated() verdict {
+	switch v {
+	case yes:
+		return no
+	case no:
+		return yes
+	}
+	return missing
 }
 
 // typed is v, or missing where the frame has no EtherType to ask for first.
@@ -140,34 +167,41 @@ func (p *packet) hasMAC(offset int, address [6]byte) verdict {
 }
 
 func (p *packet) inNet4(n Net4) verdict {
-	if len(p.types) == 0 {
-		return missing
+	source, destination, ok := p.addresses4(n.Scope)
+	if !ok {
+		return no.typed(p)
 	}
-	source, destination := p.network+14, p.network+24 // ARP and RARP
 	in := func(offset int) verdict {
 		if len(p.frame) < offset+4 {
 			return missing
 		}
 		return is(p.u32(offset)&n.Mask == n.Address)
 	}
-	var scope Scope
-	switch t := p.etherType(); {
-	case p.version == IPv4:
-		scope, source, destination = IPScope, p.network+12, p.network+16
-	case t == typeARP:
-		scope = ARPScope
-	case t == typeRARP:
-		scope = RARPScope
-	default:
-		return no
-	}
-	if n.Scope != AnyScope && n.Scope != scope {
-		return no
-	}
 	return n.Direction.ask(
 		func() verdict { return in(source) },
 		func() verdict { return in(destination) },
 	)
+}
+
+// addresses4 is where a packet has its IPv4 addresses, if it is one of the
+// scope's: IPv4, ARP or RARP.
+func (p *packet) addresses4(scope Scope) (source, destination int, ok bool) {
+	if len(p.types) == 0 {
+		return 0, 0, false
+	}
+	source, destination = p.network+14, p.network+24 // ARP and RARP
+	var is Scope
+	switch t := p.etherType(); {
+	case p.version == IPv4:
+		is, source, destination = IPScope, p.network+12, p.network+16
+	case t == typeARP:
+		is = ARPScope
+	case t == typeRARP:
+		is = RARPScope
+	default:
+		return 0, 0, false
+	}
+	return source, destination, scope == AnyScope || scope == is
 }
 
 // address6 is the address at an offset in the IPv6 header.
@@ -176,14 +210,8 @@ func (p *packet) address6(offset int) netip.Addr {
 }
 
 func (p *packet) hasPort(n Port) verdict {
-	if len(p.types) == 0 {
-		return missing
-	}
-	switch {
-	case p.version == AnyIP || p.later,
-		n.Protocol != 0 && n.Protocol != p.protocol,
-		p.protocol != protoTCP && p.protocol != protoUDP && p.protocol != protoSCTP:
-		return no
+	if !p.mayHavePorts(n.Protocol) {
+		return no.typed(p)
 	}
 	in := func(offset int) verdict {
 		if len(p.frame) < offset+2 {
@@ -196,6 +224,16 @@ func (p *packet) hasPort(n Port) verdict {
 		func() verdict { return in(p.transport) },
 		func() verdict { return in(p.transport + 2) },
 	)
+}
+
+// mayHavePorts says whether the packet has ports of a protocol, 0 for any of the
+// three, unless they are cut off.
+func (p *packet) mayHavePorts(protocol uint8) bool {
+	switch p.protocol {
+	case protoTCP, protoUDP, protoSCTP:
+		return p.version != AnyIP && !p.later && (protocol == 0 || protocol == p.protocol)
+	}
+	return false
 }
 
 func (p *packet) holds(n Relation) verdict { return p.holdsIn(n.Layers(), n) }

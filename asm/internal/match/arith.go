@@ -70,7 +70,7 @@ func (m *matcher) comparison(c filter.Comparison, left, right filter.Arith) step
 }
 
 // Places on the stack: keys for look-ups, and below them numbers that wait.
-const keySlot = layout.FilterSlot - 24
+const keySlot = layout.FilterSlot - 48
 
 // both leaves two numbers in r0 and r1. It begins with the one that needs more
 // of the stack, so that n operands never need more than log2(n) slots. Which

@@ -162,9 +162,26 @@ func (m *matcher) when(n filter.Node, sense bool, to assemble.Label) {
 }
 
 // terms are the steps of an And or an Or. Neighbours that ask the same of
-// different values become one step.
-func (m *matcher) terms(terms []filter.Node, and bool) []step {
-	var steps []step
+// different values become one step, and so do the rows of a table.
+func (m *matcher) terms(terms []filter.Node, and bool) (steps []step) {
+	start := 0 // of those that are no rows
+	for i := 0; i < len(terms); {
+		rows, n := filter.Rows(terms[i:], and)
+		if rows != nil {
+			table := m.rows(rows)
+			if and {
+				table = m.not(table)
+			}
+			steps = append(append(steps, m.runs(terms[start:i], and)...), table)
+			start = i + n
+		}
+		i += n
+	}
+	return append(steps, m.runs(terms[start:], and)...)
+}
+
+// runs are the steps of terms that are no rows of a table.
+func (m *matcher) runs(terms []filter.Node, and bool) (steps []step) {
 	for _, run := range runs(terms) {
 		if s := m.run(run, and); s != nil {
 			steps = append(steps, s)

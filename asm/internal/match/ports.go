@@ -25,8 +25,12 @@ func (m *matcher) ports(list []filter.Port) step {
 	if list[0].Protocol != 0 {
 		return m.all(m.is(layout.Rec.Protocol, uint32(list[0].Protocol)), m.choose(m.flag(wire.FlagPorts), there, m.all(isCut, cut)))
 	}
-	anyOfThem := m.anyOf(m.is(layout.Rec.Protocol, layout.ProtoTCP), m.is(layout.Rec.Protocol, layout.ProtoUDP), m.is(layout.Rec.Protocol, layout.ProtoSCTP))
-	return m.choose(m.flag(wire.FlagPorts), there, m.all(isCut, anyOfThem, cut))
+	return m.choose(m.flag(wire.FlagPorts), there, m.all(isCut, m.bearsPorts(), cut))
+}
+
+// bearsPorts asks for a protocol that has ports.
+func (m *matcher) bearsPorts() step {
+	return m.anyOf(m.is(layout.Rec.Protocol, layout.ProtoTCP), m.is(layout.Rec.Protocol, layout.ProtoUDP), m.is(layout.Rec.Protocol, layout.ProtoSCTP))
 }
 
 // portIn asks whether a port of the record is in a list, or in its bitmap if
