@@ -43,6 +43,15 @@ type Config struct {
 	// Default: 1, which may be attached to several interfaces all the same.
 	Interfaces int
 
+	// Place is where the program is to stand, or all of them are. Default: [XDP].
+	Place Place
+
+	// Places says it of programs that stand at different places: it makes one for
+	// each, in place of Place and Interfaces. What is received and what is sent is
+	// [XDP] and [TCEgress], or [TCIngress] and [TCEgress]; events then say which
+	// they are ([wire.Record.Direction]).
+	Places []Place
+
 	// CPUs is the number of CPUs, which transports other than [Perf] need to
 	// know. For [Mmap] it must be that of the possible ones (see
 	// [ebpf.PossibleCPU]): on others packets pass uncounted.
@@ -146,8 +155,8 @@ func (cfg Config) Check() error {
 	if int(cfg.Wake) >= len(wakeNames) {
 		return fmt.Errorf("unknown %v", cfg.Wake)
 	}
-	if cfg.Interfaces < 0 || cfg.Interfaces > MaxInterfaces {
-		return fmt.Errorf("programs for %d interfaces: at most %d", cfg.Interfaces, MaxInterfaces)
+	if err := cfg.checkPlaces(); err != nil {
+		return err
 	}
 	if cfg.Sample.N > MaxSample {
 		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, MaxSample)

@@ -16,7 +16,7 @@ func (b *builder) have(n int32, otherwise label) {
 		bpf.Mov.Reg(bpf.R0, header),
 		bpf.Add.Imm(bpf.R0, n),
 	)
-	b.JumpIfReg(bpf.R0, bpf.JGT, end, otherwise)
+	b.within(bpf.R0, otherwise)
 }
 
 // load loads a field of the header at hand in host byte order.
@@ -70,7 +70,7 @@ func (b *builder) ipv4(later, malformed label) {
 		bpf.Mov.Reg(bpf.R2, header),
 		bpf.Add.Reg(bpf.R2, bpf.R1),
 	)
-	b.JumpIfReg(bpf.R2, bpf.JGT, end, malformed)
+	b.within(bpf.R2, malformed)
 
 	b.mapped(layout.Rec.Source, layout.IPv4Source)
 	b.mapped(layout.Rec.Destination, layout.IPv4Destination)
@@ -193,7 +193,7 @@ func (b *builder) extension(done, later, cut label) {
 		bpf.Mov.Reg(bpf.R3, header),
 		bpf.Add.Reg(bpf.R3, bpf.R1),
 	)
-	b.JumpIfReg(bpf.R3, bpf.JGT, end, cut)
+	b.within(bpf.R3, cut)
 	b.Emit(
 		bpf.Mov.Reg(header, bpf.R3),
 		bpf.Mov.Reg(next, bpf.R2),

@@ -140,6 +140,13 @@ func TestStrictAlignment(t *testing.T) {
 			}
 			spec.Programs[ProgramName].Flags |= strictAlignment
 			load(t, spec)
+			cfg.Place = TCIngress
+			spec, err = Program(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec.Programs[ProgramName].Flags |= strictAlignment
+			load(t, spec)
 		})
 	}
 }

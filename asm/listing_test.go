@@ -64,6 +64,7 @@ func TestPrograms(t *testing.T) {
 		"default": {},
 		"all":     {All: true},
 		"nofrags": {NoFrags: true},
+		"tc":      {Place: TCEgress},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := Program(cfg)

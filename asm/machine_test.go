@@ -31,6 +31,10 @@ type machine struct {
 	expected []wire.Record
 	counted  wire.Counters // what the counters must be
 	linear   int           // bytes of a frame that are in its first buffer
+	verdict  uint32        // what the program returns
+
+	onWire func(frame []byte) []byte // what a frame is to the program; nil: the same
+	fate   uint8                     // bits that are always in TagsFate
 }
 
 // The ring of one CPU, and the most frames whose events are certain to fit.
@@ -57,10 +61,10 @@ func newMachine(t testing.TB, cfg Config) *machine {
 func newMachineOf(t testing.TB, cfg Config, spec *ebpf.CollectionSpec, linear int) *machine {
 	t.Helper()
 	onCPU(t, 0)
-	m := &machine{cfg: cfg, linear: linear, out: make([]byte, maxFrame)}
+	m := &machine{cfg: cfg, linear: linear, out: make([]byte, maxFrame), verdict: xdpPass}
 	coll := load(t, spec)
 	m.program, m.counters = coll.Programs[ProgramName], coll.Maps[wire.CountersMap]
-	if testing.Short() {
+	if testing.Short() && m.program.Type() == ebpf.XDP {
 		install(t, m.program)
 	}
 
@@ -175,8 +179,8 @@ func (m *machine) runPacket(p packet) error {
 	if err != nil {
 		return fmt.Errorf("%d bytes: %w", len(p.frame), err)
 	}
-	if verdict != xdpPass {
-		return fmt.Errorf("verdict %d, want %d", verdict, xdpPass)
+	if verdict != m.verdict {
+		return fmt.Errorf("verdict %d, want %d", verdict, m.verdict)
 	}
 	if !bytes.Equal(m.run.DataOut, p.frame) {
 		return fmt.Errorf("packet became %x", m.run.DataOut)
@@ -192,7 +196,13 @@ func (m *machine) expect(p packet) {
 	if m.cfg.NoFrags {
 		length = linear
 	}
-	record := oracle.Decode(p.frame[:linear], length)
+	frame := p.frame[:linear]
+	if m.onWire != nil {
+		frame = m.onWire(frame)
+		length += len(frame) - linear
+	}
+	record := oracle.Decode(frame, length)
+	record.TagsFate |= m.fate
 	if m.cfg.All || oracle.Default(&record) {
 		m.counted.Captured++
 		m.expected = append(m.expected, record)

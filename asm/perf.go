@@ -1,6 +1,8 @@
 package asm
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 
@@ -21,7 +23,11 @@ func newPerfBuffer(cfg Config) (transport, error) {
 			return nil, err
 		}
 	}
-	return perfBuffer{snapLen: unpadded(cfg.SnapLen), wake: cfg.Wake}, nil
+	snapLen := cfg.SnapLen
+	if snapLen > 0 && slices.ContainsFunc(cfg.Programs(), func(at Place) bool { return at != XDP }) {
+		snapLen = max(snapLen, wire.MinTagged)
+	}
+	return perfBuffer{snapLen: unpadded(snapLen), wake: cfg.Wake}, nil
 }
 
 // perfHeader is what precedes the record in a sample: struct
@@ -69,8 +75,11 @@ func (p perfBuffer) submit(b *builder, lost label) {
 	b.Emit(
 		bpf.Mov.Reg(bpf.R4, record),
 		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)),
-		bpf.FnPerfEventOutput.Call(),
 	)
+	if p.snapLen > 0 {
+		b.place.sampled(b)
+	}
+	b.Emit(bpf.FnPerfEventOutput.Call())
 	b.JumpIf(bpf.R0, bpf.JNE, 0, lost) // the ring is full, or nobody opened it
 	if p.wake == WakeReader {
 		b.wakeSleeper()

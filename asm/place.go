@@ -1,10 +1,15 @@
 package asm
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/internal/match"
 )
 
@@ -26,9 +31,14 @@ type place interface {
 	// from the context, which is in ctx.
 	begin(b *builder)
 
+	// within jumps if a register points behind the packet's last byte. Else the
+	// verifier accepts loads of what is before it. It takes r0.
+	within(b *builder, reg bpf.Register, otherwise label)
+
 	// settle makes the verifier forget by which of many ways header got where it
-	// is, so that it looks at what follows once and not once a way.
-	settle(b *builder)
+	// is, so that it looks at what follows once and not once a way. Header is
+	// most bytes behind Start, at most. It takes r1.
+	settle(b *builder, most int32)
 
 	// iface leaves in a register the index of the interface that the packet
 	// belongs to.
@@ -37,31 +47,110 @@ type place interface {
 	// time leaves in r0 when the packet was seen, in ns, by a clock.
 	time(b *builder, clock Clock)
 
+	// fate leaves in the record what the place knows of the packet beside its bytes.
+	fate(b *builder)
+
+	// sampled changes the arguments of the helper that copies packet bytes
+	// (bpf_perf_event_output), of which r1, a context, is in ctx, too.
+	sampled(b *builder)
+
 	// pass is what the program returns: the packet goes on as if nobody had looked.
 	pass() int32
 }
 
-// position names a place.
-type position uint8
+// Place is where a program stands in the way of packets.
+type Place uint8
 
 const (
-	inXDPSlot position = iota
-	nowhere            // see [Config.Replay]
+	XDP       Place = iota // the interface's XDP slot: what it receives, before the network stack
+	TCIngress              // tc: what it receives, as the stack has it, merged perhaps
+	TCEgress               // tc: what is sent, as the stack has it, not yet cut perhaps
+
+	nowhere // see [Config.Replay]
 )
 
 // places are all there are. Another one is its own file, and a line here.
-var places = [...]func(Config) place{
-	inXDPSlot: newXDPSlot,
-	nowhere:   newRecorded,
+var places = [...]struct {
+	name string
+	of   func(Config) place
+}{
+	XDP:       {"xdp", newXDPSlot},
+	TCIngress: {"tc ingress", newTCIngress},
+	TCEgress:  {"tc egress", newTCEgress},
+	nowhere:   {"nowhere", newRecorded},
 }
 
-// place returns where the program of a config is to stand.
-func (cfg Config) place() place {
-	at := inXDPSlot
-	if cfg.Replay {
-		at = nowhere
+// String is the place's name: xdp, tc ingress, tc egress.
+func (p Place) String() string {
+	if int(p) < len(places) {
+		return places[p].name
 	}
-	return places[at](cfg)
+	return fmt.Sprintf("place %d", uint8(p))
 }
 
-func (b *builder) settle() { b.place.settle(b) }
+// Programs is where each program of the collection stands, by number.
+func (cfg Config) Programs() []Place {
+	if len(cfg.Places) > 0 {
+		return slices.Clone(cfg.Places)
+	}
+	return slices.Repeat([]Place{cfg.Place}, max(1, cfg.Interfaces))
+}
+
+// checkPlaces returns what is wrong with where programs are to stand.
+func (cfg Config) checkPlaces() error {
+	switch {
+	case cfg.Interfaces < 0 || cfg.Interfaces > MaxInterfaces:
+		return fmt.Errorf("programs for %d interfaces: at most %d", cfg.Interfaces, MaxInterfaces)
+	case len(cfg.Places) > MaxInterfaces:
+		return fmt.Errorf("%d programs: at most %d", len(cfg.Places), MaxInterfaces)
+	case len(cfg.Places) > 0 && (cfg.Place != XDP || cfg.Interfaces != 0 && cfg.Interfaces != len(cfg.Places)):
+		return errors.New("Places says where each program stands: Place and Interfaces say it too")
+	}
+	for _, at := range cfg.Programs() {
+		switch {
+		case at >= nowhere:
+			return fmt.Errorf("unknown %v", at)
+		case cfg.Replay && (at != XDP || len(cfg.Places) > 1):
+			return fmt.Errorf("recorded packets pass no %v", at)
+		}
+	}
+	return nil
+}
+
+// stands returns where each program of a config stands.
+func (cfg Config) stands() (all []place) {
+	for _, at := range cfg.Programs() {
+		if cfg.Replay {
+			at = nowhere
+		}
+		all = append(all, places[at].of(cfg))
+	}
+	return all
+}
+
+// maxHeaders bounds what precedes the transport header: Ethernet, two tags, IPv6
+// and eight extension headers of up to 2 KiB. All but Ethernet's 14 are multiples
+// of 4.
+const maxHeaders = layout.EtherLen + 2*layout.TagLen + layout.IPv6Len + 8*256*8
+
+// maxBefore is the same of the IPv6 header.
+const maxBefore = layout.EtherLen + 2*layout.TagLen
+
+// aligned bounds header, an offset, by a mask. The verifier must not forget that
+// words are aligned there: some machines load no others.
+func (b *builder) aligned(mask int32) {
+	b.Emit(
+		bpf.And.Imm(header, mask),
+		bpf.Or.Imm(header, layout.EtherLen%4),
+	)
+}
+
+// addFate leaves in r1 the record's tags, with some bits of wire.Record.TagsFate more.
+func (b *builder) addFate(bits uint8) {
+	layout.Rec.Tags.Load(b.Builder, bpf.R1)
+	b.Emit(bpf.Or.Imm(bpf.R1, int32(bits)))
+}
+
+func (b *builder) settle(most int32) { b.place.settle(b, most) }
+
+func (b *builder) within(reg bpf.Register, otherwise label) { b.place.within(b, reg, otherwise) }

@@ -1,12 +1,15 @@
 package asm
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/xdplog/xdplog/asm/internal/assemble"
 	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // xdpSlot is an interface's XDP slot: the program runs on each packet that the
@@ -14,6 +17,7 @@ import (
 // begins (generic).
 type xdpSlot struct {
 	frags bool // packets may have several buffers: Linux 5.18
+	both  bool // the collection also sees what is sent, so that this is said to be received
 }
 
 // flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
@@ -29,7 +33,9 @@ var (
 	mdIngress = layout.Field{Name: "xdp_md.ingress_ifindex", Offset: 12, Size: bpf.Word}
 )
 
-func newXDPSlot(cfg Config) place { return xdpSlot{frags: !cfg.NoFrags} }
+func newXDPSlot(cfg Config) place {
+	return xdpSlot{frags: !cfg.NoFrags, both: slices.Contains(cfg.Places, TCEgress)}
+}
 
 // context is struct xdp_md (linux/bpf.h, 5.8).
 func (xdpSlot) context() *btf.Struct {
@@ -54,21 +60,18 @@ func (xdpSlot) begin(b *builder) {
 // Start implements [match.Place].
 func (xdpSlot) Start(b *assemble.Builder, dst bpf.Register) { mdData.LoadRaw(b, dst, ctx) }
 
-// maxWalk bounds what precedes the transport header, as a mask: Ethernet, two
-// tags, IPv6 and eight extension headers of up to 2 KiB are 16,446 bytes. All
-// but Ethernet's 14 are multiples of 4.
+func (xdpSlot) within(b *builder, reg bpf.Register, otherwise label) {
+	b.JumpIfReg(reg, bpf.JGT, end, otherwise)
+}
+
+// maxWalk has room for maxHeaders, as a mask.
 const maxWalk = 1<<15 - 4
 
-// settle must not let the verifier forget that words are aligned at header: some
-// machines load no others.
-func (xdpSlot) settle(b *builder) {
+func (xdpSlot) settle(b *builder, _ int32) {
 	b.place.Start(b.Builder, bpf.R1) // of the place that this one may be embedded in
-	b.Emit(
-		bpf.Sub.Reg(header, bpf.R1),
-		bpf.And.Imm(header, maxWalk),
-		bpf.Or.Imm(header, layout.EtherLen%4),
-		bpf.Add.Reg(header, bpf.R1),
-	)
+	b.Emit(bpf.Sub.Reg(header, bpf.R1))
+	b.aligned(maxWalk)
+	b.Emit(bpf.Add.Reg(header, bpf.R1))
 }
 
 // maxDirect is what the verifier can track of a packet's bytes (MAX_PACKET_OFF,
@@ -113,5 +116,14 @@ func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {
 func (xdpSlot) iface(b *builder, dst bpf.Register) { mdIngress.LoadRaw(b.Builder, dst, ctx) }
 
 func (xdpSlot) time(b *builder, clock Clock) { b.now(clock) }
+
+func (s xdpSlot) fate(b *builder) {
+	if s.both {
+		b.addFate(uint8(wire.In) << wire.DirectionShift)
+		b.store(layout.Rec.Tags, bpf.R1)
+	}
+}
+
+func (xdpSlot) sampled(*builder) {}
 
 func (xdpSlot) pass() int32 { return xdpPass }

@@ -47,21 +47,20 @@ func Program(cfg Config) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("assemble program: %w", err)
 	}
-	spec, err := program(cfg, cfg.place(), way)
+	spec, err := program(cfg, cfg.stands(), way)
 	if err != nil {
 		return nil, fmt.Errorf("assemble program: %w", err)
 	}
 	return spec, nil
 }
 
-// program is the programs of a config in a place, with their maps.
-func program(cfg Config, at place, way transport) (*ebpf.CollectionSpec, error) {
-	count := max(1, cfg.Interfaces)
+// program is the programs of a config, each in its place, with their maps.
+func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, error) {
 	coll := &ebpf.CollectionSpec{Maps: way.maps(), Programs: make(map[string]*ebpf.ProgramSpec)}
-	coll.Maps[wire.CountersMap] = countersMap(count)
+	coll.Maps[wire.CountersMap] = countersMap(len(stands))
 	coll.Maps[wire.ReaderMap] = readerMap(cfg.Buffer)
-	maps.Copy(coll.Maps, at.maps())
-	for slot := range count {
+	for slot, at := range stands {
+		maps.Copy(coll.Maps, at.maps()) // the same of each kind
 		insns, tables, err := instructions(cfg, at, way, uint8(slot))
 		if errors.Is(err, assemble.ErrTooFar) { // nothing but a filter makes a program that long
 			err = ErrTooLarge
@@ -151,26 +150,26 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 	b.Jump(ports)
 
 	b.Block(ipv6Block)
-	b.settle()
+	b.settle(maxBefore)
 	b.ipv6(notIP)
 	for range 8 {
 		b.extension(walked, fragment, cutShort)
 	}
 
 	b.Block(walked)
-	b.settle()
+	b.settle(maxHeaders)
 
 	b.Block(ports)
 	b.transport(parsed, cutShort)
 	b.Jump(parsed)
 
 	b.Block(fragment)
-	b.settle()
+	b.settle(maxHeaders)
 	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
 	b.Jump(parsed)
 
 	b.Block(cutShort)
-	b.settle()
+	b.settle(maxHeaders)
 	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
 	b.Jump(parsed)
 

@@ -59,6 +59,8 @@ func (b *builder) complete(clock Clock) {
 
 	b.place.iface(b, bpf.R1)
 	b.store(layout.Rec.Interface, bpf.R1)
+
+	b.place.fate(b)
 }
 
 // now leaves in r0 the time of a clock of the kernel's.

@@ -84,7 +84,8 @@ func (r *Record) Segments() uint8 {
 const (
 	TagsMask       = 0b11
 	DirectionShift = 2 // 2 bits
-	VerdictShift   = 4 // 3 bits; the highest is 0
+	VerdictShift   = 4 // 3 bits
+	TagBesideShift = 7 // see Packet
 )
 
 // Tags is the number of VLAN tags that were read, 0–2.
@@ -94,7 +95,7 @@ func (r *Record) Tags() uint8 { return r.TagsFate & TagsMask }
 func (r *Record) Direction() Direction { return Direction(r.TagsFate >> DirectionShift & 0b11) }
 
 // Verdict is what became of the packet.
-func (r *Record) Verdict() Verdict { return Verdict(r.TagsFate >> VerdictShift) }
+func (r *Record) Verdict() Verdict { return Verdict(r.TagsFate >> VerdictShift & 0b111) }
 
 // Flags say which parts of a [Record] mean something.
 type Flags uint16
@@ -177,16 +178,34 @@ func (r *Record) Decode(b []byte) error {
 // is shorter.
 const MinPacket = 12
 
+// Bytes of an Ethernet header before a tag, and of a tag.
+const (
+	addresses = 12
+	tagLen    = 4
+)
+
+// MinTagged is MinPacket where tags may be beside packets: it has the tag and
+// what precedes it.
+const MinTagged = addresses + tagLen
+
 // Packet returns the packet bytes in a sample that r was decoded from. There
 // are none where the program was not asked for them.
 //
 // They are all of the packet, or end with the sample: the program sees to it
-// that padding follows whole packets alone.
+// that padding follows whole packets alone. A VLAN tag that was beside the packet
+// stands before its bytes: Packet puts it in its place, so that a sample may be
+// asked once.
 func (r *Record) Packet(sample []byte) []byte {
 	if len(sample) < RecordSize+MinPacket {
 		return nil
 	}
-	return sample[RecordSize:][:min(len(sample)-RecordSize, r.Length())]
+	packet := sample[RecordSize:][:min(len(sample)-RecordSize, r.Length())]
+	if r.TagsFate>>TagBesideShift != 0 && len(packet) >= addresses+tagLen {
+		tag := [tagLen]byte(packet)
+		copy(packet, packet[tagLen:][:addresses])
+		copy(packet[addresses:], tag[:])
+	}
+	return packet
 }
 
 // Append appends the record's bytes to b: the inverse of [Record.Decode].

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestConfig(t *testing.T) {
 	}
 	config.CPUs = 0
 	want := asm.Config{Transport: asm.Mmap, Buffer: 1 << 20, Sample: asm.Sampling{N: 7, Random: true}, Clock: asm.CoarseClock}
-	if config != want {
+	if !reflect.DeepEqual(config, want) {
 		t.Errorf("config is %+v, want %+v", config, want)
 	}
 	opts = options{file: "f", sample: 3}

@@ -39,5 +39,7 @@ const (
 	RecordSlot   = -int16(wire.RecordSize)
 	CountersSlot = RecordSlot - 8   // pointer to this CPU's wire.Counters
 	RingSlot     = CountersSlot - 8 // mmap: pointer to this CPU's wire.Ring
-	FilterSlot   = RingSlot         // what is below is the filter's
+	StartSlot    = RingSlot - 8     // tc: pointer to the frame's first byte
+	CopiedSlot   = StartSlot - 8    // tc: how much of the packet was copied
+	FilterSlot   = CopiedSlot       // what is below is the filter's
 )

@@ -1,0 +1,299 @@
+package asm
+
+import (
+	"math/bits"
+
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// trafficControl is tc: a classifier that the network stack runs on each packet
+// that it receives, or is about to send. Its packets are the stack's: merged by
+// GRO, or not yet cut into what goes over the wire, with a VLAN tag that the card
+// took off, or will put on, beside them.
+//
+// Of such a packet often no more than the headers can be read directly, and
+// sometimes less. So it is parsed where it lies; where a header is not there, its
+// beginning is copied into memory of the program's, and is parsed from there. A
+// packet with a tag beside it is copied at once, with the tag where it is on the
+// wire: so the parser and the filter, which know nothing of all this, see the
+// frame on the wire.
+type trafficControl struct {
+	way wire.Direction
+}
+
+func newTCIngress(Config) place { return trafficControl{wire.In} }
+func newTCEgress(Config) place  { return trafficControl{wire.Out} }
+
+// tcNext is TC_ACT_UNSPEC (linux/pkt_cls.h), and TCX_NEXT (linux/bpf.h, 6.6):
+// whoever comes next decides.
+const tcNext = -1
+
+// Fields of struct __sk_buff (linux/bpf.h), the program's context.
+var (
+	skbLen         = layout.Field{Name: "__sk_buff.len", Offset: 0, Size: bpf.Word}
+	skbVLANPresent = layout.Field{Name: "__sk_buff.vlan_present", Offset: 20, Size: bpf.Word} // 0 or 1
+	skbVLANTCI     = layout.Field{Name: "__sk_buff.vlan_tci", Offset: 24, Size: bpf.Word}     // host order
+	skbVLANProto   = layout.Field{Name: "__sk_buff.vlan_proto", Offset: 28, Size: bpf.Word}   // the TPID in network order
+	skbIfindex     = layout.Field{Name: "__sk_buff.ifindex", Offset: 40, Size: bpf.Word}      // of the interface that the program is on
+	skbData        = layout.Field{Name: "__sk_buff.data", Offset: 76, Size: bpf.Word}         // the Ethernet header
+	skbDataEnd     = layout.Field{Name: "__sk_buff.data_end", Offset: 80, Size: bpf.Word}     // of what can be read directly
+	skbGSOSegments = layout.Field{Name: "__sk_buff.gso_segs", Offset: 164, Size: bpf.Word}    // Linux 5.1
+)
+
+// The copy of a packet's beginning.
+const (
+	copyMap = "copy" // one buffer a CPU
+
+	// copyUsual has the headers of nearly all packets.
+	copyUsual = 256
+
+	// copyMost has those of all: see maxHeaders, and TCP's flags.
+	copyMost = maxHeaders + 16
+
+	// copySize has room for a tag, and for what the verifier, who does not
+	// correlate lengths, takes for possible.
+	copySize = copyMost + 64
+
+	// copyAlign has what follows the Ethernet header begin at a multiple of 4, as
+	// it does where packets lie (NET_IP_ALIGN).
+	copyAlign = 2
+)
+
+// context is struct __sk_buff, as far as tools want to know.
+func (trafficControl) context() *btf.Struct { return contextOf("__sk_buff", "len") }
+
+func (trafficControl) spec() *ebpf.ProgramSpec {
+	return &ebpf.ProgramSpec{Type: ebpf.SchedCLS, SectionName: "tc"}
+}
+
+func (trafficControl) maps() map[string]*ebpf.MapSpec {
+	return map[string]*ebpf.MapSpec{copyMap: {
+		Name:       copyMap,
+		Type:       ebpf.PerCPUArray,
+		KeySize:    4,
+		ValueSize:  copySize,
+		MaxEntries: 1,
+	}}
+}
+
+// Labels of the place's.
+const (
+	copyAll label = "copy_all"
+	parse   label = "parse"
+)
+
+// begin is also where the program goes on from copyAll, once, and begins anew.
+// How much of the packet is copied is in copiedSlot: the verifier follows it, and
+// so sees that there is an end to this.
+func (t trafficControl) begin(b *builder) {
+	copyIt, ok, plain, copied := b.Fresh("copy"), b.Fresh("size_known"), b.Fresh("no_tag_beside"), b.Fresh("copied")
+	skbData.LoadRaw(b.Builder, header, ctx)
+	skbDataEnd.LoadRaw(b.Builder, end, ctx)
+	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, header, bpf.DWord))
+	b.Emit(bpf.Mov.Imm(bpf.R0, 0))
+	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, bpf.R0, bpf.DWord))
+	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.JumpIf(bpf.R1, bpf.JEq, 0, parse)
+	b.Emit(bpf.Mov.Imm(header, copyUsual))
+	b.Jump(copyIt)
+
+	b.Block(copyAll)
+	b.Emit(bpf.Mov.Imm(header, copyMost))
+
+	// header is how much, at most; end will be the copy, record how long it is.
+	b.Block(copyIt)
+	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))
+	b.Emit(
+		bpf.Mov.Imm(bpf.R0, 0),
+		bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.Word), // key
+		bpf.Mov.Reg(bpf.R2, stack),
+		bpf.Add.Imm(bpf.R2, int32(layout.StartSlot)),
+		bpf.LoadMapPtr(bpf.R1, 0).WithReference(copyMap),
+		bpf.FnMapLookupElem.Call(),
+	)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
+	b.Emit(bpf.Add.Imm(bpf.R0, copyAlign))
+	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.DWord))
+	b.Emit(bpf.Mov.Reg(end, bpf.R0))
+	skbLen.LoadRaw(b.Builder, record, ctx)
+	b.JumpIfReg(record, bpf.JLE, header, ok)
+	b.Emit(bpf.Mov.Reg(record, header))
+	b.Block(ok)
+	b.JumpIf(record, bpf.JLE, layout.EtherLen-1, pass) // never, as above
+	b.Emit(bpf.Mov.Reg(header, end))
+
+	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.JumpIf(bpf.R1, bpf.JEq, 0, plain)
+	const addresses = 12 // bytes before the tag
+	b.loadBytes(0, 0, func() { b.Emit(bpf.Mov.Imm(bpf.R4, addresses)) })
+	skbVLANProto.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.Note("vlan.tpid", bpf.StoreMem(header, addresses, bpf.R1, bpf.Half))
+	skbVLANTCI.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.Emit(bpf.HostTo(bpf.BE, bpf.R1, bpf.Half))
+	b.Note("vlan.tci", bpf.StoreMem(header, addresses+2, bpf.R1, bpf.Half))
+	b.loadBytes(addresses, addresses+layout.TagLen, func() {
+		b.Emit(
+			bpf.Mov.Reg(bpf.R4, record),
+			bpf.Sub.Imm(bpf.R4, addresses),
+		)
+	})
+	b.Emit(bpf.Add.Imm(record, layout.TagLen))
+	b.Jump(copied)
+
+	b.Block(plain)
+	b.loadBytes(0, 0, func() { b.Emit(bpf.Mov.Reg(bpf.R4, record)) })
+
+	b.Block(copied)
+	b.Emit(bpf.Add.Reg(end, record))
+	b.Block(parse)
+}
+
+// loadBytes copies bytes of the packet, from an offset on, into the copy at another.
+// The helper can't fail: they are there.
+func (b *builder) loadBytes(from, to int32, size func()) {
+	size()
+	b.Emit(
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.Mov.Imm(bpf.R2, from),
+		bpf.Mov.Reg(bpf.R3, header),
+		bpf.Add.Imm(bpf.R3, to),
+		bpf.FnSkbLoadBytes.Call(),
+	)
+}
+
+// Start implements [match.Place].
+func (trafficControl) Start(b *assemble.Builder, dst bpf.Register) {
+	b.Note("start", bpf.LoadMem(dst, stack, layout.StartSlot, bpf.DWord))
+}
+
+// within has everything copied where that was not done yet.
+func (trafficControl) within(b *builder, reg bpf.Register, otherwise label) {
+	there := b.Fresh("there")
+	b.JumpIfReg(reg, bpf.JLE, end, there)
+	b.Note("copied", bpf.LoadMem(bpf.R0, stack, layout.CopiedSlot, bpf.DWord))
+	b.JumpIf(bpf.R0, bpf.JEq, copyMost, otherwise)
+	b.Jump(copyAll)
+	b.Block(there)
+}
+
+// settle also bounds how far header is, for the copy has an end that the verifier
+// knows: a header that is farther there is none.
+func (t trafficControl) settle(b *builder, most int32) {
+	t.Start(b.Builder, bpf.R1)
+	b.Emit(bpf.Sub.Reg(header, bpf.R1))
+	b.aligned(1<<bits.Len32(uint32(most)) - 4)
+	if most == maxHeaders {
+		b.JumpIf(header, bpf.JGT, most, pass) // never
+	}
+	b.Emit(bpf.Add.Reg(header, bpf.R1))
+}
+
+// Limits implements [match.Place]. Any header may end before what is asked for.
+func (trafficControl) Limits() (near uint32, direct int32) { return 0, copyMost }
+
+// Length implements [match.Place]: with the tag that is beside the packet.
+func (trafficControl) Length(b *assemble.Builder) {
+	skbLen.LoadRaw(b, bpf.R0, ctx)
+	tagBeside(b, bpf.R1)
+	b.Emit(bpf.Add.Reg(bpf.R0, bpf.R1))
+}
+
+// tagBeside leaves in a register the length of the tag that is beside the packet, or 0.
+func tagBeside(b *assemble.Builder, dst bpf.Register) {
+	skbVLANPresent.LoadRaw(b, dst, ctx)
+	b.Emit(bpf.LSh.Imm(dst, 2)) // of layout.TagLen
+}
+
+// Fragmented implements [match.Place].
+func (trafficControl) Fragmented() bool { return true }
+
+// Copy implements [match.Place] by bpf_skb_load_bytes. What precedes a tag that is
+// beside the packet is never asked for: it is in the copy.
+func (trafficControl) Copy(b *assemble.Builder, slot int16, size int32) {
+	b.Emit(bpf.Mov.Reg(bpf.R2, bpf.R0))
+	tagBeside(b, bpf.R1)
+	b.Emit(
+		bpf.Sub.Reg(bpf.R2, bpf.R1),
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.Mov.Reg(bpf.R3, stack),
+		bpf.Add.Imm(bpf.R3, int32(slot)),
+		bpf.Mov.Imm(bpf.R4, size),
+		bpf.FnSkbLoadBytes.Call(),
+	)
+}
+
+func (trafficControl) iface(b *builder, dst bpf.Register) { skbIfindex.LoadRaw(b.Builder, dst, ctx) }
+
+func (trafficControl) time(b *builder, clock Clock) { b.now(clock) }
+
+// fate is the direction, whether the tag is beside the packet, and the segments.
+func (t trafficControl) fate(b *builder) {
+	few, one := b.Fresh("few_segments"), b.Fresh("one_segment")
+	b.addFate(uint8(t.way) << wire.DirectionShift)
+	skbVLANPresent.LoadRaw(b.Builder, bpf.R2, ctx)
+	b.Emit(
+		bpf.LSh.Imm(bpf.R2, wire.TagBesideShift),
+		bpf.Or.Reg(bpf.R1, bpf.R2),
+	)
+	b.store(layout.Rec.Tags, bpf.R1)
+
+	skbGSOSegments.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.JumpIf(bpf.R1, bpf.JLE, 1, one)
+	b.JumpIf(bpf.R1, bpf.JLE, wire.MaxSegments, few)
+	b.Emit(bpf.Mov.Imm(bpf.R1, wire.MaxSegments))
+	b.Block(few)
+	b.Emit(
+		bpf.Mov.Reg(bpf.R2, bpf.R1),
+		bpf.RSh.Imm(bpf.R2, 4),
+	)
+	for _, half := range []struct {
+		field layout.RecordField
+		value bpf.Register
+	}{{layout.Rec.OuterVLAN, bpf.R1}, {layout.Rec.InnerVLAN, bpf.R2}} {
+		half.field.Load(b.Builder, bpf.R3)
+		b.Emit(
+			bpf.LSh.Imm(half.value, wire.SegmentShift),
+			bpf.Or.Reg(bpf.R3, half.value), // a store of 16 bits cuts what is above
+		)
+		b.store(half.field, bpf.R3)
+	}
+	b.Block(one)
+}
+
+// sampled has the tag that is beside a packet stand between the record and the
+// packet's bytes, which the helper copies from memory without it.
+func (trafficControl) sampled(b *builder) {
+	plain := b.Fresh("no_tag_beside")
+	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.JumpIf(bpf.R1, bpf.JEq, 0, plain)
+	const slot = layout.FilterSlot - int16(wire.RecordSize) - 8 // the filter is over
+	for i := int16(0); i < int16(wire.RecordSize); i += 8 {
+		b.Emit(
+			bpf.LoadMem(bpf.R1, record, i, bpf.DWord),
+			bpf.StoreMem(stack, slot+i, bpf.R1, bpf.DWord),
+		)
+	}
+	skbVLANProto.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.Note("vlan.tpid", bpf.StoreMem(stack, slot+int16(wire.RecordSize), bpf.R1, bpf.Half))
+	skbVLANTCI.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.Emit(bpf.HostTo(bpf.BE, bpf.R1, bpf.Half))
+	b.Note("vlan.tci", bpf.StoreMem(stack, slot+int16(wire.RecordSize)+2, bpf.R1, bpf.Half))
+	b.Emit(
+		bpf.Mov.Imm(bpf.R1, layout.TagLen), // so much less of the packet
+		bpf.LSh.Imm(bpf.R1, packetShift),
+		bpf.Sub.Reg(bpf.R3, bpf.R1),
+		bpf.Mov.Reg(bpf.R4, stack),
+		bpf.Add.Imm(bpf.R4, int32(slot)),
+		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)+layout.TagLen),
+		bpf.Mov.Reg(bpf.R1, ctx),
+	)
+	b.Block(plain)
+}
+
+func (trafficControl) pass() int32 { return tcNext }
