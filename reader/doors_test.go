@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,14 +148,65 @@ func TestInUse(t *testing.T) {
 	}
 }
 
-// TestAbandoned: a reader whose process died does not keep its collection.
+// TestAbandoned: a reader whose process died does not keep its collection, also
+// where another one has its id by now, as happens to the first of a container.
 func TestAbandoned(t *testing.T) {
-	coll := load(t, asm.Config{})
 	const nobody = 1<<22 + 1 // above the highest process id (linux/threads.h)
-	if err := coll.Maps[wire.ReaderMap].Put(wire.ReaderOwner, uint64(nobody)); err != nil {
-		t.Fatal(err)
+	own := process(os.Getpid())
+	for _, test := range []struct {
+		name  string
+		owner uint64
+		want  error
+	}{
+		{"gone", nobody, nil},
+		{"gone, and its id is ours", own - 1<<32, nil},
+		{"alive", process(os.Getppid()), ErrInUse},
+		{"alive, without a /proc", uint64(os.Getppid()), ErrInUse},
+		{"this one", own, ErrInUse},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			coll := load(t, asm.Config{})
+			if err := coll.Maps[wire.ReaderMap].Put(wire.ReaderOwner, test.owner); err != nil {
+				t.Fatal(err)
+			}
+			r, err := New(coll, Options{})
+			if !errors.Is(err, test.want) {
+				t.Fatalf("New = %v, want %v", err, test.want)
+			}
+			if r != nil {
+				r.Close()
+			}
+		})
 	}
-	open(t, coll, Options{})
+}
+
+// TestAbandonedAtOnce: of many that find a collection abandoned, one has it.
+func TestAbandonedAtOnce(t *testing.T) {
+	words := load(t, asm.Config{}).Maps[wire.ReaderMap]
+	for range 100 {
+		if err := words.Put(wire.ReaderOwner, uint64(1<<22+1)); err != nil {
+			t.Fatal(err)
+		}
+		var won atomic.Int32
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				switch _, err := claimReader(words); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, ErrInUse):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := won.Load(); n != 1 {
+			t.Fatalf("%d have it", n)
+		}
+		if err := words.Lookup(wire.ReaderHeir, new(uint64)); !errors.Is(err, ebpf.ErrKeyNotExist) {
+			t.Fatalf("an heir is left: %v", err)
+		}
+	}
 }
 
 // TestDeadline: a read that waits ends with it, one that has something does not,

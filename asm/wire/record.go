@@ -23,7 +23,8 @@ const (
 // Keys of [ReaderMap], whose values have 8 bytes in host byte order.
 const (
 	ReaderBuffer uint32 = iota // bytes of each CPU's perf buffer, as asked for; 0: as many as may be had
-	ReaderOwner                // id of the process whose reader has the collection; absent: none has
+	ReaderOwner                // the process whose reader has the collection, as package reader tells processes apart; absent: none has
+	ReaderHeir                 // the process that is about to take the place of an owner that is gone
 	ReaderKeys                 // how many there are
 )
 
