@@ -99,7 +99,7 @@ func readerMap(buffer int) *ebpf.MapSpec {
 		Type:       ebpf.Hash,
 		KeySize:    4,
 		ValueSize:  8,
-		MaxEntries: wire.ReaderKeys,
+		MaxEntries: wire.ReaderKeys + MaxInterfaces,
 		Contents:   []ebpf.MapKV{{Key: wire.ReaderBuffer, Value: uint64(buffer)}},
 	}
 }

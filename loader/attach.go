@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -38,6 +39,9 @@ type Attachment struct {
 	id       uint32
 	mode     Mode
 	refused  *RefusedError // nil: the first mode was taken
+	harm     *HarmError    // nil: native mode was tried, or not wanted
+	offloads offloads      // switched off by the kernel for the program
+	away     atomic.Int64  // ns for which the link was away, of our doing
 	tookOver int
 
 	watch   *watch
@@ -101,7 +105,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if a.watch, err = newWatch(a.site.ns); err != nil {
 		return nil, err
 	}
-	if err := a.put(opts.Mode); err != nil {
+	if err := a.put(opts.Mode, coll.Maps[wire.ReaderMap]); err != nil {
 		return nil, err
 	}
 	a.watch.start(a)
@@ -109,8 +113,8 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 }
 
 // put puts the program on the interface, in the first of the wanted modes that
-// it takes.
-func (a *Attachment) put(wanted Mode) error {
+// it takes, and leaves a note of what that switched off in a map of the program's.
+func (a *Attachment) put(wanted Mode, words *ebpf.Map) error {
 	old, err := a.site.rival(wanted)
 	if err != nil {
 		return err
@@ -121,12 +125,26 @@ func (a *Attachment) put(wanted Mode) error {
 			return err
 		}
 		a.tookOver = int(old.id)
+		a.offloads = a.site.inherit(old)
 	}
 
-	for _, mode := range wanted.order() {
-		err := a.set(mode, &old)
+	order := wanted.order()
+	if wanted == Auto && (old == nil || old.mode != Native) {
+		if a.harm = a.site.harm(); a.harm != nil {
+			order = order[1:]
+		}
+	}
+	before, featured := a.site.features()
+	for _, mode := range order {
+		var err error
+		a.away.Add(int64(a.site.wait(mode, func() { err = a.set(mode, &old) })))
 		if err == nil {
 			a.mode = mode
+			if now, err := a.site.features(); err == nil && featured == nil {
+				a.offloads = a.offloads.and(switchedOff(before, now))
+				a.offloads.requested = now.requested
+				a.site.remember(a.prog, words, a.offloads)
+			}
 			return nil
 		}
 		if stop := a.final(err, mode, old); stop != nil {
@@ -197,14 +215,22 @@ func (a *Attachment) at() link {
 // Mode is the one that the interface took; never Auto.
 func (a *Attachment) Mode() Mode { return a.mode }
 
-// Fallback is why the driver refused native mode, a [RefusedError] with the
-// kernel's words, where Auto became generic; else nil.
+// Fallback is why Auto became generic, else nil: a [HarmError] where native mode was
+// not tried, or a [RefusedError] with the kernel's words where the driver refused it.
 func (a *Attachment) Fallback() error {
-	if a.refused == nil {
-		return nil
+	switch {
+	case a.harm != nil:
+		return a.harm
+	case a.refused != nil:
+		return a.refused
 	}
-	return a.refused
+	return nil
 }
+
+// Away is for how long the interface's link was away because the program came, and
+// after Close because it went, too: drivers that make their queues anew, of which
+// Auto asks for no native program.
+func (a *Attachment) Away() time.Duration { return time.Duration(a.away.Load()) }
 
 // TookOver is the id of the program of a killed xdplog that was replaced, or 0.
 func (a *Attachment) TookOver() int { return a.tookOver }

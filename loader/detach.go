@@ -41,6 +41,7 @@ func Detach(iface, namespace string) (Removed, error) {
 	if err := s.abandoned(found); err != nil {
 		return Removed{}, err
 	}
+	inherited := s.inherit(found)
 	passer := newPasser()
 	defer passer.close()
 	err = s.takeOff(found.id, found.mode, found.prog, passer)
@@ -50,5 +51,6 @@ func Detach(iface, namespace string) (Removed, error) {
 	if err != nil {
 		return Removed{}, err
 	}
+	s.putBack(inherited)
 	return Removed{int(found.id), found.mode}, nil
 }

@@ -53,6 +53,8 @@ type link struct {
 	index    int
 	name     string
 	kind     uint16              // of link layer: unix.ARPHRD_
+	master   int                 // index of the interface that it is a port of, or 0
+	carrier  bool                // up, and its link is (IFF_LOWER_UP)
 	programs [Offload + 1]uint32 // id of the XDP program, 0 for none, by mode
 }
 
@@ -71,6 +73,8 @@ func (l *link) mode(program uint32) (Mode, bool) {
 func (l *link) ethernet() bool {
 	return l.kind == unix.ARPHRD_ETHER || l.kind == unix.ARPHRD_LOOPBACK
 }
+
+func (l *link) loopback() bool { return l.kind == unix.ARPHRD_LOOPBACK }
 
 // link returns an interface; the error is ENODEV if there is none.
 func (c *conn) link(index int) (link, error) {
@@ -133,11 +137,15 @@ func parseLink(message []byte) (link, error) {
 		return link{}, errors.New("short netlink message")
 	}
 	info := nl.DeserializeIfInfomsg(message)
-	l := link{index: int(info.Index), kind: info.Type}
+	l := link{index: int(info.Index), kind: info.Type, carrier: info.Flags&unix.IFF_LOWER_UP != 0}
 	err := attributes(message[unix.SizeofIfInfomsg:], func(kind uint16, value []byte) error {
 		switch kind {
 		case unix.IFLA_IFNAME:
 			l.name = nl.BytesToString(value)
+		case unix.IFLA_MASTER:
+			if len(value) >= 4 {
+				l.master = int(binary.NativeEndian.Uint32(value))
+			}
 		case unix.IFLA_XDP:
 			return attributes(value, func(kind uint16, value []byte) error {
 				if mode := programMode(kind); mode != Auto && len(value) >= 4 {

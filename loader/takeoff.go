@@ -14,7 +14,11 @@ import (
 // shut is Close, which does it once.
 func (a *Attachment) shut() error {
 	a.closing.Store(true)
-	err := a.site.takeOff(a.id, a.mode, a.prog, a.passer)
+	var err error
+	a.away.Add(int64(a.site.wait(a.mode, func() { err = a.site.takeOff(a.id, a.mode, a.prog, a.passer) })))
+	if err == nil {
+		a.site.putBack(a.offloads)
+	}
 	if errors.Is(err, unix.ENODEV) {
 		err = nil
 		if a.watch.moved() {

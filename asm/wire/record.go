@@ -28,6 +28,10 @@ const (
 	ReaderKeys                 // how many there are
 )
 
+// ReaderOffloads, and an interface's index, are the key of a word of offloads that the
+// kernel switched off there when the program came, as ethtool numbers them.
+const ReaderOffloads uint32 = 1 << 31
+
 // Record is what the program says of one packet: one cache line, no padding,
 // every byte written before it is handed over.
 //

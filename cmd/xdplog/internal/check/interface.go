@@ -21,8 +21,9 @@ func interfaceFacts(given, namespace string) []fact {
 		return []fact{{name: "interface", verdict: no, required: true, found: err.Error()}}
 	}
 	var facts []fact
+	harm := loader.NativeHarm(given, namespace)
 	err = loader.Within(namespace, func() (err error) {
-		facts, err = linkFacts(given, programs, namespace == "")
+		facts, err = linkFacts(given, programs, harm, namespace == "")
 		return err
 	})
 	if err != nil {
@@ -33,7 +34,7 @@ func interfaceFacts(given, namespace string) []fact {
 
 // linkFacts are those of an interface in the thread's network namespace. /sys is
 // that of the process.
-func linkFacts(given string, programs []loader.Program, sysfs bool) ([]fact, error) {
+func linkFacts(given string, programs []loader.Program, harm error, sysfs bool) ([]fact, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -52,6 +53,7 @@ func linkFacts(given string, programs []loader.Program, sysfs bool) ([]fact, err
 		mtuFact(attrs, features, err == nil),
 		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs, sysfs))},
 		featureFact(features, err),
+		harmFact(harm),
 		programFact(programs),
 	}
 	if driver := &facts[2]; driver.found == "" {
@@ -140,6 +142,16 @@ func featureFact(features uint64, err error) fact {
 		f.verdict, f.found = no, "the driver announces no native XDP; --mode auto takes generic"
 	default:
 		f.found = "native: " + featureNames(features)
+	}
+	return f
+}
+
+// harmFact is whether traffic goes on when a native program comes or goes.
+func harmFact(harm error) fact {
+	f := fact{name: "start and end", verdict: yes, found: "leave traffic alone"}
+	if harm != nil {
+		f.verdict, f.found = no, harm.Error()
+		f.todo = "--mode auto takes generic; --mode native takes it all the same"
 	}
 	return f
 }

@@ -28,6 +28,7 @@ type attachment interface {
 	Interface() string
 	Mode() loader.Mode
 	Fallback() error
+	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error
 	Close() error
@@ -114,6 +115,9 @@ func (s *session) greet() {
 		if err := a.Fallback(); err != nil {
 			why = "; " + err.Error()
 		}
+		if away := a.Away(); away > 0 {
+			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))
+		}
 		fmt.Fprintf(s.Stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", names.OneWord(a.Interface()), a.Mode(), why)
 	}
 	if s.metrics != "" {
@@ -184,7 +188,11 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 func (s *session) detach() error {
 	errs := make([]error, len(s.attachments))
 	for i, a := range s.attachments {
+		before := a.Away()
 		errs[i] = a.Close()
+		if away := a.Away() - before; away > 0 && !s.quiet {
+			fmt.Fprintf(s.Stderr, "the link of %s was away for %v\n", names.OneWord(a.Interface()), away.Round(10*time.Millisecond))
+		}
 	}
 	return OneOf(errs...)
 }

@@ -41,29 +41,56 @@ const ethtoolGetSettings = 1 // ETHTOOL_GSET
 
 // linkSpeed is Speed for the calling thread's network namespace.
 func linkSpeed(name string) uint64 {
-	if len(name) >= unix.IFNAMSIZ {
+	settings := &ethtoolSettings{command: ethtoolGetSettings}
+	const unknown = 1<<32 - 1 // SPEED_UNKNOWN
+	if ethtool(name, unsafe.Pointer(settings)) != nil {
 		return 0
+	}
+	speed := uint32(settings.speedHigh)<<16 | uint32(settings.speed)
+	if speed == unknown {
+		return 0
+	}
+	return uint64(speed) * 1_000_000
+}
+
+// driver is the name of an interface's driver, or "" where it has none.
+func (s *site) driver(name string) (driver string) {
+	s.ns.do(func() error {
+		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(socket)
+		if info, err := unix.IoctlGetEthtoolDrvinfo(socket, name); err == nil {
+			driver = unix.ByteSliceToString(info.Driver[:])
+		}
+		return nil
+	})
+	return driver
+}
+
+// ethtool is one SIOCETHTOOL on an interface of the calling thread's network
+// namespace, whose command points to a structure that begins with its number.
+func ethtool(name string, command unsafe.Pointer) error {
+	if len(name) >= unix.IFNAMSIZ {
+		return unix.ENODEV
 	}
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0
+		return err
 	}
 	defer unix.Close(socket)
-	settings := &ethtoolSettings{command: ethtoolGetSettings}
 	request := struct { // struct ifreq (linux/if.h)
 		name [unix.IFNAMSIZ]byte
 		data unsafe.Pointer
 		_    [24 - unsafe.Sizeof(uintptr(0))]byte
-	}{data: unsafe.Pointer(settings)}
+	}{data: command}
 	copy(request.name[:], name)
 	var pinner runtime.Pinner
-	pinner.Pin(settings)
+	pinner.Pin(command)
 	defer pinner.Unpin()
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(socket), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
-	const unknown = 1<<32 - 1 // SPEED_UNKNOWN
-	speed := uint32(settings.speedHigh)<<16 | uint32(settings.speed)
-	if errno != 0 || speed == unknown {
-		return 0
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(socket), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return errno
 	}
-	return uint64(speed) * 1_000_000
+	return nil
 }

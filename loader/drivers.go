@@ -1,0 +1,157 @@
+package loader
+
+import "fmt"
+
+// manner is what a driver does to traffic when a program comes or goes natively.
+type manner uint8
+
+const (
+	unknown  manner = iota // nobody has looked
+	gentle                 // nothing is lost
+	asSlaves               // what the interfaces below do
+	stops                  // it stops, for as long as the queues are made anew
+	resets                 // it stops, and the link goes down
+	none                   // it takes no program natively, and says so before it does anything
+)
+
+// driver is what is known of one, and from where.
+type driver struct {
+	manner manner
+	source string // function and file in Linux, by which it was read; and where it was run
+}
+
+// drivers are those that are known, by the name that ethtool says. What is not here
+// is asked for no native program unless the user asks for one.
+//
+// Only what was seen in its source to leave the receive queues as they are, or was
+// run and lost nothing, is gentle. docs/drivers.md is made of this table: go test -update.
+var drivers = map[string]driver{
+	"veth":       {gentle, "veth_xdp_set, drivers/net/veth.c: starts NAPI beside the queues; run on 6.12, 6.18 and 7.3"},
+	"tun":        {gentle, "tun_xdp_set, drivers/net/tun.c: sets a pointer; taps run on 6.12 and 7.3"},
+	"virtio_net": {gentle, "virtnet_xdp_set, drivers/net/virtio_net.c: stops polling for a moment, the queues stay and fill; run on 6.12 and 7.3"},
+	"cpsw":       {gentle, "cpsw_xdp_prog_setup, drivers/net/ethernet/ti/cpsw_priv.c: sets a pointer"},
+	"bonding":    {asSlaves, "bond_xdp_set, drivers/net/bonding/bond_main.c: sets it on every slave; run on 6.12 and 7.3"},
+
+	"igb":                 {resets, "igb_xdp_setup, drivers/net/ethernet/intel/igb/igb_main.c: igb_close and igb_open; run on 6.12 and 7.3: the link is away for a second"},
+	"ixgbe":               {resets, "ixgbe_xdp_setup, drivers/net/ethernet/intel/ixgbe/ixgbe_main.c: ixgbe_setup_tc, which closes and opens"},
+	"ixgbevf":             {resets, "ixgbevf_xdp_setup, drivers/net/ethernet/intel/ixgbevf/ixgbevf_main.c: closes and opens"},
+	"igc":                 {resets, "igc_xdp_set_prog, drivers/net/ethernet/intel/igc/igc_xdp.c: igc_close and igc_open"},
+	"i40e":                {stops, "i40e_xdp_setup, drivers/net/ethernet/intel/i40e/i40e_main.c: i40e_reset_and_rebuild"},
+	"ice":                 {stops, "ice_xdp_setup_prog, drivers/net/ethernet/intel/ice/ice_main.c: ice_down and ice_up"},
+	"vmxnet3":             {resets, "vmxnet3_xdp_set, drivers/net/vmxnet3/vmxnet3_xdp.c: quiesces and resets the device; run on 6.12 and 7.3: 15 to 90 ms"},
+	"mlx5_core":           {stops, "mlx5e_xdp_set, drivers/net/ethernet/mellanox/mlx5/core/en_main.c: mlx5e_safe_switch_params opens other channels"},
+	"mlx4_en":             {stops, "mlx4_xdp_set, drivers/net/ethernet/mellanox/mlx4/en_netdev.c: stops and starts the port"},
+	"ena":                 {stops, "ena_xdp_set, drivers/net/ethernet/amazon/ena/ena_xdp.c: ena_down and ena_up"},
+	"bnxt_en":             {stops, "bnxt_xdp_set, drivers/net/ethernet/broadcom/bnxt/bnxt_xdp.c: bnxt_close_nic and bnxt_open_nic"},
+	"mana":                {stops, "mana_xdp_set, drivers/net/ethernet/microsoft/mana/mana_bpf.c: since 6.17 mana_detach and mana_attach"},
+	"hv_netvsc":           {stops, "netvsc_bpf, drivers/net/hyperv/netvsc_bpf.c: sets pointers, and hands the program to the VF, which does as its driver does"},
+	"am65-cpsw-nuss":      {stops, "am65_cpsw_xdp_prog_setup, drivers/net/ethernet/ti/am65-cpsw-nuss.c: makes all queues anew"},
+	"gve":                 {stops, "gve_set_xdp, drivers/net/ethernet/google/gve/gve_main.c: changes the queues"},
+	"stmmaceth":           {stops, "stmmac_xdp_set_prog, drivers/net/ethernet/stmicro/stmmac/stmmac_xdp.c: releases and opens"},
+	"vif":                 {stops, "xennet_xdp_set, drivers/net/xen-netfront.c: agrees with the other side anew"},
+	"netdevsim":           {unknown, "nsim_xdp_set_prog, drivers/net/netdevsim/bpf.c: takes the program and never runs it; run on 6.12"},
+	"bridge":              {none, "run on 6.12 and 7.3"},
+	"dummy":               {none, "run on 6.12 and 7.3"},
+	"ifb":                 {none, "run on 6.12 and 7.3"},
+	"macvlan":             {none, "run on 6.12 and 7.3"},
+	"macvtap":             {none, "run on 6.12 and 7.3"},
+	"ipvlan":              {none, "run on 6.12 and 7.3"},
+	"vxlan":               {none, "run on 6.12 and 7.3"},
+	"geneve":              {none, "run on 6.12 and 7.3"},
+	"team":                {none, "run on 6.12 and 7.3"},
+	"e1000":               {none, "run on 6.12 and 7.3"},
+	"e1000e":              {none, "run on 6.12 and 7.3"},
+	"igbvf":               {none, "run on 6.12 and 7.3"},
+	"8139cp":              {none, "run on 6.12 and 7.3"},
+	"8139too":             {none, "run on 6.12 and 7.3"},
+	"pcnet32":             {none, "run on 6.12 and 7.3"},
+	"e100":                {none, "run on 6.12 and 7.3"},
+	"tulip":               {none, "run on 6.12 and 7.3"},
+	"ne2k-pci":            {none, "run on 6.12 and 7.3"},
+	"cdc_ether":           {none, "run on 6.12 and 7.3"},
+	"802.1Q VLAN Support": {none, "run on 6.12 and 7.3"},
+}
+
+// A HarmError says that native mode was not tried, as the driver is not known to
+// leave traffic alone when a program comes or goes. It is for errors.As.
+type HarmError struct {
+	Driver string // by the name that ethtool says; "" where it has none
+	Known  bool   // it is known not to
+}
+
+func (e *HarmError) Error() string {
+	driver := "the driver"
+	if e.Driver != "" {
+		driver = "driver " + e.Driver
+	}
+	if e.Known {
+		return fmt.Sprintf("native XDP would stop traffic at start and end, with %s", driver)
+	}
+	return fmt.Sprintf("native XDP not tried: whether %s leaves traffic alone is not known", driver)
+}
+
+// NativeHarm is why Auto asks for no native program on an interface, in a namespace as
+// in [Options]: nil where it does, and a [HarmError] where the driver is not known to
+// leave traffic alone then. It changes nothing.
+func NativeHarm(iface, namespace string) error {
+	ns, err := openNamespace(namespace)
+	if err != nil {
+		return err
+	}
+	s := &site{ns: ns}
+	defer s.release()
+	err = ns.do(func() (err error) {
+		if s.conn, err = dial(); err != nil {
+			return err
+		}
+		s.link, err = s.conn.find(iface)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if harm := s.harm(); harm != nil {
+		return harm
+	}
+	return nil
+}
+
+// harm is why native mode is not to be tried on an interface unless it is asked for,
+// or nil where it is known to leave traffic alone.
+func (s *site) harm() *HarmError {
+	if s.link.loopback() {
+		return nil // it takes none, and says so
+	}
+	name := s.driver(s.link.name)
+	switch drivers[name].manner {
+	case gentle, none:
+		return nil
+	case asSlaves:
+		return s.harmOfSlaves()
+	case stops, resets:
+		return &HarmError{Driver: name, Known: true}
+	}
+	return &HarmError{Driver: name}
+}
+
+// harmOfSlaves is that of the first slave that has one.
+func (s *site) harmOfSlaves() *HarmError {
+	links, err := s.conn.links()
+	if err != nil {
+		return &HarmError{Driver: "bonding"}
+	}
+	for _, l := range links {
+		if l.master != s.link.index {
+			continue
+		}
+		switch name := s.driver(l.name); drivers[name].manner {
+		case gentle:
+		case none: // the kernel refuses the bond, then
+		case stops, resets:
+			return &HarmError{Driver: name, Known: true}
+		default:
+			return &HarmError{Driver: name}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package loader
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of docs/drivers.md")
+
+var manners = map[manner]string{
+	unknown: "not known: generic", gentle: "**native**: nothing is lost", asSlaves: "as the interfaces below it",
+	stops: "generic: natively it stops for a moment", resets: "generic: natively the link goes down", none: "generic: it takes no native program",
+}
+
+// TestDriversPage: docs/drivers.md says what the table does.
+func TestDriversPage(t *testing.T) {
+	const page, begin, end = "../docs/drivers.md", "<!-- drivers -->\n", "<!-- end -->"
+	var table strings.Builder
+	table.WriteString("| driver | what auto takes, and why | known from |\n|---|---|---|\n")
+	for _, m := range []manner{gentle, asSlaves, resets, stops, none, unknown} {
+		for _, name := range slices.Sorted(maps.Keys(drivers)) {
+			if d := drivers[name]; d.manner == m {
+				fmt.Fprintf(&table, "| %s | %s | %s |\n", name, manners[m], d.source)
+			}
+		}
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := bytes.Cut(text, []byte(begin))
+	_, after, found2 := bytes.Cut(rest, []byte(end))
+	if !found || !found2 {
+		t.Fatalf("%s has no place for the table", page)
+	}
+	want := fmt.Sprintf("%s%s%s%s%s", before, begin, table.String(), end, after)
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(text) != want {
+		t.Errorf("%s does not have the table's rows: go test ./loader -run Drivers -update", page)
+	}
+}
+
+// TestHarm: an interface of a driver that is known takes a native program, and one of
+// another is asked for none.
+func TestHarm(t *testing.T) {
+	lab := newLab(t)
+	options := lab.options(Auto)
+	if err := NativeHarm(options.Interface, options.Namespace); err != nil {
+		t.Errorf("a veth: %v", err)
+	}
+	for driver, want := range map[string]string{
+		"igb": "native XDP would stop traffic at start and end, with driver igb",
+		"new": "native XDP not tried: whether driver new leaves traffic alone is not known",
+		"":    "native XDP not tried: whether the driver leaves traffic alone is not known",
+	} {
+		m := drivers[driver].manner
+		if got := (&HarmError{Driver: driver, Known: m == stops || m == resets}).Error(); got != want {
+			t.Errorf("%q: %s", driver, got)
+		}
+	}
+}
