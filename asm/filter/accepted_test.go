@@ -129,6 +129,16 @@ var accepted = []struct{ text, canonical string }{
 	{`vlan 10`, `vlan 10`},
 	{`vlan (10)`, `vlan 10`},
 	{`vlan 10 and tcp`, `vlan 10 and tcp`},
+	{`mpls`, `ether proto 0x8847`},
+	{`mpls 100`, `ether proto 0x8847 and (4294963200 & ip[0:4] == 409600 or (1 & ip[2] == 0 and (4294963200 & ip[4:4] == 409600 or (1 & ip[6] == 0 and 4294963200 & ip[8:4] == 409600))))`},
+	{`pppoed`, `ether proto 0x8863`},
+	{`pppoes`, `ether proto 0x8864`},
+	{`pppoes 7`, `ether proto 0x8864 and 65535 & ip[2:2] == 7`},
+	{`geneve`, `udp dst port 6081 and udp[8] & 192 == 0`},
+	{`geneve 10`, `udp dst port 6081 and udp[8] & 192 == 0 and udp[12:4] & 4294967040 == 2560`},
+	{`arp or geneve 10`, `arp or (udp dst port 6081 and udp[8] & 192 == 0 and udp[12:4] & 4294967040 == 2560)`},
+	{`vxlan`, `udp dst port 4789 and udp[8] & 8 != 0`},
+	{`vxlan (10)`, `udp dst port 4789 and udp[8] & 8 != 0 and udp[12:4] & 4294967040 == 2560`},
 	{`greater 200`, `len >= 200`},
 	{`less 64`, `len <= 64`},
 	{`less 0x40`, `len <= 64`},
@@ -237,6 +247,11 @@ var otherThanLibpcap = map[string]bool{
 	`ip broadcast`:           true, // needs a mask, which it does not have for a file
 	`vlan`:                   true, // shifts
 	`vlan 10`:                true,
+	`geneve`:                 true, // goes on into the packet inside, which may be cut
+	`geneve 10`:              true,
+	`arp or geneve 10`:       true,
+	`vxlan`:                  true, // newer than 1.10
+	`vxlan (10)`:             true,
 	`vlan (10)`:              true,
 	`vlan 10 and tcp`:        true,
 	`portrange ftp-data-ssh`: true, // a name with a minus

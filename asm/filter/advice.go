@@ -169,6 +169,36 @@ func (q qualifiers) words() string {
 	}[q.what]
 }
 
+// joined fails at a protocol before a host, net or port that it does not have, if
+// the two can be joined by and: tcp host A, ip port 80.
+func (p *parser) joined(protocol token, q qualifiers) {
+	alone, things, value := protocolWords[q.protocol].alone, "hosts", p.valueAt(p.pos)
+	switch q.what {
+	case aPort, aRange:
+		if q.protocol != "ip" && q.protocol != "ip6" {
+			return // icmp and port 80 is nothing
+		}
+		things = "ports"
+		if t := p.peek(); value == "" && t.kind == word {
+			value = t.text // a name, a range
+		}
+	case aNet:
+		things = "nets"
+	case aProtocol:
+		return
+	case anAddress:
+		if p.peek().kind == number && portProtocols[q.protocol] != 0 { // tcp src 80
+			q.what = aPort
+			p.fail(protocol, "%s has no hosts: write %s %s for a port", q.protocol, q.words(), value)
+		}
+	}
+	if _, bearer := alone.(Proto); !bearer && things != "ports" || value == "" {
+		return
+	}
+	bare := qualifiers{direction: q.direction, what: q.what}
+	p.fail(protocol, "%s has no %s: write %s and %s %s", q.protocol, things, q.protocol, bare.words(), value)
+}
+
 // trailing fails at what people put behind an id, if it is that.
 func (p *parser) trailing(t token) {
 	last, value := p.tokens[max(p.pos-1, 0)], p.valueAt(p.pos+1)

@@ -30,6 +30,9 @@
 //   - vlan [id] is true of a packet that bears the tag, outer or inner, and
 //     shifts nothing. ether proto 0x8100 and 0x88a8 are true of a packet that
 //     bears such a tag.
+//   - mpls, pppoes, geneve and vxlan shift nothing either: what else is asked is
+//     about the outer headers, and of MPLS and PPPoE there are none. mpls N is
+//     true of a packet with that label among the first three of its stack.
 //   - The protocol of an IPv6 packet is what stands behind its extension
 //     headers. A header that is cut ends the walk, and its own number is the
 //     protocol. What stands behind the eighth is the protocol, whatever it is.

@@ -102,6 +102,23 @@ func TestMatch(t *testing.T) {
 			"arp": true, "host 192.0.2.1": true, "arp src host 192.0.2.1": true, "arp dst host 198.51.100.7": true, "ip host 192.0.2.1": false,
 			"rarp host 192.0.2.1": false, "arp[7] = 1": true, "net 192.0.2": true,
 		}},
+		{"two labels", build(t, ether(c), tag(10, 0x8847), gopacket.Payload{0, 6, 0x40, 64, 0, 0xc, 0x81, 64}, ipv4(tcp)), verdicts{
+			"mpls": true, "mpls 100": true, "mpls 200": true, "mpls 300": false, "mpls 100 and mpls 200": true, "vlan 10 and mpls": true,
+			"not mpls 300": true, "ip": false, "mpls and host 192.0.2.1": false, "pppoes": false,
+		}},
+		{"one label", build(t, ether(0x8847), gopacket.Payload{0, 6, 0x41, 64, 0, 0xc, 0x81, 64}), verdicts{"mpls 100": true, "mpls 200": false}},
+		{"session", build(t, ether(c), tag(10, 0x8864), gopacket.Payload{0x11, 0, 0, 7, 0, 2, 0, 0x21}), verdicts{
+			"pppoes": true, "pppoes 7": true, "pppoes 8": false, "pppoed": false, "vlan 10": true,
+		}},
+		{"vxlan over ipv6", build(t, ether(ip6), ipv6(udp), &layers.UDP{SrcPort: 40000, DstPort: 4789}, gopacket.Payload{8, 0, 0, 0, 0, 0, 10, 0}), verdicts{
+			"vxlan": true, "vxlan 10": true, "vxlan 11": false, "not vxlan 11": true, "geneve": false, "vxlan and host 2001:db8::1": true, "vxlan and tcp": false,
+		}},
+		{"geneve", build(t, ether(ip4), ipv4(udp), &layers.UDP{SrcPort: 40000, DstPort: 6081}, gopacket.Payload{2, 0, 0x65, 0x58, 0, 0, 10, 0}), verdicts{
+			"geneve": true, "geneve 10": true, "geneve 0x0a": true, "geneve 11": false, "vxlan": false, "geneve and host 192.0.2.1": true,
+		}},
+		{"vxlan without an identifier", build(t, ether(ip4), ipv4(udp), &layers.UDP{SrcPort: 40000, DstPort: 4789}, gopacket.Payload{0, 0, 0, 0, 0, 0, 10, 0}), verdicts{
+			"vxlan": false, "vxlan 10": false, "not vxlan": true,
+		}},
 		{"hop-by-hop and destination options", build(t, ether(ip6), ipv6(0),
 			gopacket.Payload{60, 0, 1, 4, 0, 0, 0, 0}, gopacket.Payload{17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, udp6), verdicts{
 			"udp": true, "port 53": true, "udp dst port 53": true, "ip6 proto 17": true, "ip6 proto 0": true, "ip6 proto 60": true, "proto 60": true, "proto 0": true, "ip proto 60": false, "ip6 proto 44": false, "not ip6 proto 43": true, "ip6[6] = 0": true,

@@ -146,6 +146,14 @@ func (p *parser) primitive() part {
 		return p.cast(token{text: "ether", offset: t.offset}, t)
 	case "vlan":
 		return p.vlan()
+	case "mpls":
+		return p.mpls()
+	case "pppoed":
+		return part{node: EtherType{typePPPoED}, depth: 1}
+	case "pppoes":
+		return p.pppoes()
+	case "geneve", "vxlan":
+		return p.overlay(t.text)
 	case "greater", "less":
 		n := p.take()
 		if n.kind != number {
@@ -212,36 +220,6 @@ func (p *parser) cast(protocol, kind token) part {
 	return part{node: n, depth: 2}
 }
 
-// vlan parses what follows vlan: an id or nothing.
-func (p *parser) vlan() part {
-	open := 0
-	for p.peekAt(open).is("(") {
-		open++
-	}
-	id := p.peekAt(open)
-	if id.kind != number {
-		p.unsigned("vlan", id)
-		if low, high, found := strings.Cut(id.text, "-"); found && isNumeral(low) && isNumeral(high) {
-			p.fail(id, "vlan takes one id: write vlan %s or vlan %s, and so on", low, high)
-		}
-		return part{node: VLAN{Any: true}, depth: 1}
-	}
-	if open > maxNesting {
-		p.tooDeep()
-	}
-	p.pos += open + 1
-	for range open {
-		if or := p.peek(); or.is("or") {
-			p.fail(or, "vlan takes one id: write vlan %s or vlan %s", id.text, p.peekAt(1).text)
-		}
-		p.expect(")", "to close the parenthesis")
-	}
-	if id.number > 4095 {
-		p.fail(id, "VLAN id %d is over 4095", id.number)
-	}
-	return part{node: VLAN{ID: uint16(id.number)}, depth: 1}
-}
-
 // qualified parses a list of qualifiers, of which the protocol and the first
 // word are taken, and the id behind it.
 func (p *parser) qualified(protocol, first token) part {
@@ -301,9 +279,7 @@ func (p *parser) combination(protocol token, q qualifiers) {
 	if slices.Contains(allowed, q.protocol) {
 		return
 	}
-	if q.what == anAddress && slices.Contains([]string{"tcp", "udp", "sctp"}, q.protocol) {
-		p.fail(protocol, "%s has no hosts: write %s src port or %s dst port for a port", q.protocol, q.protocol, q.protocol)
-	}
+	p.joined(protocol, q)
 	list := ""
 	for _, word := range allowed[1:] {
 		list += " " + word

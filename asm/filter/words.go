@@ -61,7 +61,8 @@ var protocolWords = map[string]protocolWord{
 var otherWords = map[string]bool{
 	"src": true, "dst": true, "host": true, "net": true, "mask": true, "port": true,
 	"portrange": true, "proto": true, "and": true, "or": true, "not": true,
-	"broadcast": true, "multicast": true, "vlan": true, "greater": true, "less": true,
+	"broadcast": true, "multicast": true, "vlan": true, "mpls": true,
+	"pppoed": true, "pppoes": true, "geneve": true, "vxlan": true, "greater": true, "less": true,
 	"len": true, "length": true,
 }
 
@@ -107,8 +108,7 @@ var unsupported = map[string]string{
 	"opc": onlyEthernet, "dpc": onlyEthernet, "sls": onlyEthernet, "hsio": onlyEthernet,
 	"hopc": onlyEthernet, "hdpc": onlyEthernet, "hsls": onlyEthernet,
 
-	"mpls": onlyOuter, "pppoed": onlyOuter, "pppoes": onlyOuter, "geneve": onlyOuter,
-	"vxlan": onlyOuter, "batadv": onlyOuter,
+	"batadv": onlyOuter,
 
 	"atalk": onlyIP, "aarp": onlyIP, "decnet": onlyIP, "lat": onlyIP, "sca": onlyIP,
 	"moprc": onlyIP, "mopdl": onlyIP,

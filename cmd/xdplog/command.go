@@ -16,7 +16,7 @@ const rootLong = `xdplog prints one line per packet that an interface receives, 
 destination, until Ctrl-C. The filter is that of tcpdump, see pcap-filter(7), and
 "tcp or udp" unless there is one. One meaning differs: it speaks of the decoded
 packet, so that "tcp port 443" also finds it behind VLAN tags and IPv6 extension
-headers; "vlan 10" shifts nothing.
+headers, and "tcp[13]" is a byte of TCP over IPv4 and IPv6; "vlan 10" shifts nothing.
 
 It sees the packets in XDP, before the kernel's network stack and its firewall
 do, and lets every one of them pass unchanged. XDP sees received packets only, not

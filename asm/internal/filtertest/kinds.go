@@ -51,6 +51,18 @@ func (m maker) plain() []Frame {
 		frame("arp", true, m.ethernet(layers.EthernetTypeARP), m.arp(1), m.payload(18)),
 		frame("rarp", true, m.ethernet(0x8035), m.arp(3), m.payload(18)),
 		frame("lldp", true, m.ethernet(layers.EthernetTypeLinkLayerDiscovery), m.payload(60)),
+		frame("mpls", true, m.ethernet(0x8847), gopacket.Payload{0, 6, 0x40, 64, 0, 0xc, 0x81, 64}, m.ipv4(layers.IPProtocolUDP), m.udp()),
+		frame("mpls, another label", true, m.ethernet(0x8847), gopacket.Payload{0, 6, 0x51, 64}, m.ipv4(layers.IPProtocolUDP), m.udp()),
+		frame("pppoe discovery", true, m.ethernet(0x8863), gopacket.Payload{0x11, 9, 0, 0, 0, 4, 1, 1, 0, 0}),
+		frame("pppoe session", true, m.ethernet(0x8864), gopacket.Payload{0x11, 0, 0, 7, 0, 42, 0, 0x21}, m.ipv4(layers.IPProtocolTCP), m.tcp()),
+		frame("geneve", true, m.ethernet(ip4), m.ipv4(layers.IPProtocolUDP), &layers.UDP{SrcPort: 40000, DstPort: 6081},
+			gopacket.Payload{0, 0, 0x65, 0x58, 0, 0, 10, 0}, m.ethernet(ip4), m.ipv4(layers.IPProtocolTCP), m.tcp()),
+		frame("geneve over ipv6", true, m.ethernet(ip6), m.ipv6(layers.IPProtocolUDP), &layers.UDP{SrcPort: 40000, DstPort: 6081},
+			gopacket.Payload{0, 0, 0x65, 0x58, 0, 0, 11, 0}, m.ethernet(ip4), m.ipv4(layers.IPProtocolTCP), m.tcp()),
+		frame("geneve of another version", true, m.ethernet(ip4), m.ipv4(layers.IPProtocolUDP), &layers.UDP{SrcPort: 40000, DstPort: 6081},
+			gopacket.Payload{0x40, 0, 0x65, 0x58, 0, 0, 10, 0}, m.payload(30)),
+		frame("vxlan", true, m.ethernet(ip4), m.ipv4(layers.IPProtocolUDP), &layers.UDP{SrcPort: 40000, DstPort: 4789},
+			gopacket.Payload{8, 0, 0, 0, 0, 0, 10, 0}, m.ethernet(ip4), m.ipv4(layers.IPProtocolTCP), m.tcp()),
 		frame("length field", true, m.ethernet(0x0026), gopacket.Payload{0x42, 0x42, 3}, m.payload(40)),
 	}
 	for i, f := range frames {
