@@ -17,7 +17,11 @@ import (
 // Options say where to attach.
 type Options struct {
 	Interface string // name or alternative name; required: see [DefaultInterface]
-	Mode      Mode   // default Auto: native, else generic
+	Mode      Mode   // of the XDP slot; default Auto: native, else generic
+
+	// Place is where the program stands that is to be attached: the one for which
+	// it was made, see [asm.Config.Place]. Default: [asm.XDP].
+	Place asm.Place
 
 	// Slot is which program of the collection to attach: see
 	// [asm.Config.Interfaces]. Default: the first, which may be the only one.
@@ -33,7 +37,9 @@ type Options struct {
 // Attachment is a program on an interface, and the claim to it. [Attach] makes
 // it; the zero value is attached to nothing, which Close says.
 type Attachment struct {
+	place    asm.Place
 	site     *site
+	stand    stand         // nil: the XDP slot, to which what follows belongs
 	prog     *ebpf.Program // our own descriptor: the caller may close his
 	passer   *passer       // takes its place before it is taken off: see retire; nil: none
 	id       uint32
@@ -67,8 +73,12 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if prog == nil {
 		return nil, fmt.Errorf("attach: the collection has no program %s", name)
 	}
-	if prog.Type() != ebpf.XDP {
-		return nil, fmt.Errorf("attach: program %s is for %s, not for XDP", name, prog.Type())
+	want, known := typeAt(opts.Place)
+	if !known {
+		return nil, fmt.Errorf("attach: no such place: %v", opts.Place)
+	}
+	if prog.Type() != want {
+		return nil, fmt.Errorf("attach: program %s is for %s, not for %s", name, prog.Type(), want)
 	}
 	if coll.Maps[wire.ReplayMap] != nil {
 		return nil, errors.New("attach: the program is made for recorded packets (Config.Replay)")
@@ -77,7 +87,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 		return nil, fmt.Errorf("attach: no such mode: %s", opts.Mode)
 	}
 
-	a := &Attachment{lost: make(chan error, 1)}
+	a := &Attachment{lost: make(chan error, 1), place: opts.Place}
 	a.close = sync.OnceValue(a.shut)
 	defer func() {
 		if err != nil {
@@ -87,7 +97,6 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if a.prog, err = prog.Clone(); err != nil {
 		return nil, fmt.Errorf("attach: %w", err)
 	}
-	a.passer = newPasser()
 	info, err := a.prog.Info()
 	if err != nil {
 		return nil, fmt.Errorf("attach: %w", err)
@@ -95,21 +104,51 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	id, _ := info.ID()
 	a.id = uint32(id)
 
-	if a.site, err = occupy(opts.Interface, opts.Namespace); err != nil {
+	find := occupy
+	if opts.Place != asm.XDP {
+		find = approach
+	}
+	if a.site, err = find(opts.Interface, opts.Namespace); err != nil {
 		return nil, err
 	}
 	if !a.site.link.ethernet() {
 		return nil, fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", a.site.link.name, ErrNotEthernet, a.site.link.kind)
 	}
 	// Before the program is on, so that nothing that happens to it is missed.
-	if a.watch, err = newWatch(a.site.ns); err != nil {
+	if a.watch, err = newWatch(a.site.ns, opts.Place != asm.XDP); err != nil {
 		return nil, err
 	}
-	if err := a.put(opts.Mode, coll.Maps[wire.ReaderMap]); err != nil {
+	if opts.Place == asm.XDP {
+		a.passer = newPasser()
+		err = a.put(opts.Mode, coll.Maps[wire.ReaderMap])
+	} else {
+		err = a.standAt(opts.Place)
+	}
+	if err != nil {
 		return nil, err
 	}
 	a.watch.start(a)
 	return a, nil
+}
+
+// typeAt is the type of programs that stand at a place.
+func typeAt(at asm.Place) (_ ebpf.ProgramType, known bool) {
+	switch at {
+	case asm.XDP:
+		return ebpf.XDP, true
+	case asm.TCIngress, asm.TCEgress:
+		return ebpf.SchedCLS, true
+	}
+	return ebpf.UnspecifiedProgram, false
+}
+
+// standAt puts the program at a place other than the XDP slot.
+func (a *Attachment) standAt(at asm.Place) (err error) {
+	a.stand, err = a.site.standAtTC(a.prog, at)
+	if f, ok := a.stand.(*filter); ok && err == nil {
+		a.tookOver = f.took
+	}
+	return err
 }
 
 // put puts the program on the interface, in the first of the wanted modes that
@@ -212,7 +251,10 @@ func (a *Attachment) at() link {
 	return a.site.link
 }
 
-// Mode is the one that the interface took; never Auto.
+// Place is where the program stands.
+func (a *Attachment) Place() asm.Place { return a.place }
+
+// Mode is the one that the interface took, of the XDP slot; never Auto there.
 func (a *Attachment) Mode() Mode { return a.mode }
 
 // Fallback is why Auto became generic, else nil: a [HarmError] where native mode was

@@ -138,7 +138,7 @@ func TestDetach(t *testing.T) {
 	left := lab.leftBehind(t, Generic)
 	removed, err := Detach("v0", lab.name)
 	must(t, err)
-	if removed != (Removed{int(left), Generic}) {
+	if len(removed) != 1 || removed[0] != (Removed{ID: int(left), Mode: Generic}) {
 		t.Errorf("removed %+v, want program %d, generic", removed, left)
 	}
 	lab.bare(t)

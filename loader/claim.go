@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
-// A claim makes this process the one xdplog on an interface. It is a listening
+// A claim makes this process the one xdplog at a place of an interface. It is a listening
 // unix socket with an abstract name in the interface's network namespace, so
 // that binding decides between two starts at the same instant, the kernel
 // frees it with its owner however that ends, and whoever connects learns the
@@ -20,14 +22,18 @@ type claim struct {
 }
 
 // claimName is that of the socket; the @ makes it abstract (unix(7)).
-func claimName(index int) *net.UnixAddr {
-	return &net.UnixAddr{Name: fmt.Sprintf("@xdplog/%d", index), Net: "unix"}
+func claimName(index int, at asm.Place) *net.UnixAddr {
+	name := fmt.Sprintf("@xdplog/%d", index)
+	if at != asm.XDP {
+		name += "/" + at.String()
+	}
+	return &net.UnixAddr{Name: name, Net: "unix"}
 }
 
-// claimLink claims an interface in the calling thread's network namespace.
-// Where another process has it, the error is a [WatchedError].
-func claimLink(index int) (*claim, error) {
-	name := claimName(index)
+// claimLink claims a place of an interface in the calling thread's network
+// namespace. Where another process has it, the error is a [WatchedError].
+func claimLink(index int, at asm.Place) (*claim, error) {
+	name := claimName(index, at)
 	for range 20 {
 		listener, err := net.ListenUnix("unix", name)
 		if err == nil {

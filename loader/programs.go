@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // A Program is an XDP program on an interface.
@@ -53,7 +55,7 @@ func Programs(iface, namespace string) ([]Program, error) {
 			there := inspect(id, Mode(mode))
 			p := there.program()
 			there.close()
-			if owner, err := ownerOf(claimName(l.index)); err == nil {
+			if owner, err := ownerOf(claimName(l.index, asm.XDP)); err == nil {
 				p.Owner = owner
 			} else if pid := holder(id); p.Ours && pid != 0 {
 				p.Owner = &WatchedError{PID: pid}

@@ -60,9 +60,14 @@ func (s *site) retire(mode Mode, prog *ebpf.Program, passer *passer) bool {
 	if mode != Native || passer == nil || s.conn.setXDP(s.link.index, passer.prog.FD(), mode, prog.FD()) != nil {
 		return false
 	}
+	quiesce()
+	return true
+}
+
+// quiesce returns when no CPU runs a program any more that has been taken off.
+func quiesce() {
 	const global = 1 // MEMBARRIER_CMD_GLOBAL, which waits for RCU as programs' runs do
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); errno != 0 {
 		time.Sleep(50 * time.Millisecond) // it is not everywhere; runs take microseconds
 	}
-	return true
 }

@@ -6,18 +6,40 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
-// site is an interface that this process has claimed.
+// site is an interface to attach to.
 type site struct {
 	ns    *namespace
 	conn  *conn
-	link  link // as it was when claimed
-	claim *claim
+	link  link   // as it was when found
+	claim *claim // nil: the XDP slot is not claimed
 }
 
-// occupy finds an interface and claims it.
+// occupy finds an interface and claims its XDP slot.
 func occupy(iface, namespace string) (_ *site, err error) {
+	s, err := approach(iface, namespace)
+	if err != nil {
+		return nil, err
+	}
+	err = s.ns.do(func() (err error) {
+		s.claim, err = claimLink(s.link.index, asm.XDP)
+		return err
+	})
+	if errors.As(err, new(*WatchedError)) {
+		err = fmt.Errorf("%s is %w", s.link.name, err)
+	}
+	if err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, nil
+}
+
+// approach finds an interface.
+func approach(iface, namespace string) (_ *site, err error) {
 	s := &site{}
 	if s.ns, err = openNamespace(namespace); err != nil {
 		return nil, err
@@ -31,15 +53,9 @@ func occupy(iface, namespace string) (_ *site, err error) {
 		if s.conn, err = dial(); err != nil {
 			return err
 		}
-		if s.link, err = s.conn.find(iface); err != nil {
-			return err
-		}
-		s.claim, err = claimLink(s.link.index)
+		s.link, err = s.conn.find(iface)
 		return err
 	})
-	if errors.As(err, new(*WatchedError)) {
-		return nil, fmt.Errorf("%s is %w", s.link.name, err)
-	}
 	if err != nil {
 		return nil, err
 	}

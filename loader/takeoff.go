@@ -14,6 +14,15 @@ import (
 // shut is Close, which does it once.
 func (a *Attachment) shut() error {
 	a.closing.Store(true)
+	if a.stand != nil {
+		err := a.stand.leave()
+		if errors.Is(err, unix.ENODEV) {
+			err = nil
+		}
+		a.release()
+		close(a.lost)
+		return err
+	}
 	var err error
 	a.away.Add(int64(a.site.wait(a.mode, func() { err = a.site.takeOff(a.id, a.mode, a.prog, a.passer) })))
 	if err == nil {

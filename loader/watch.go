@@ -20,14 +20,19 @@ type watch struct {
 	group sync.WaitGroup
 }
 
-func newWatch(ns *namespace) (*watch, error) {
+// newWatch also tells what happens to filters, if that is wanted.
+func newWatch(ns *namespace, filters bool) (*watch, error) {
 	w := &watch{went: make(chan bool, 1)}
 	var err error
 	if w.names, err = ns.watch(); err != nil {
 		return nil, err
 	}
 	err = ns.do(func() (err error) {
-		w.links, err = nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+		groups := []uint{unix.RTNLGRP_LINK}
+		if filters {
+			groups = append(groups, unix.RTNLGRP_TC)
+		}
+		w.links, err = nl.Subscribe(unix.NETLINK_ROUTE, groups...)
 		return err
 	})
 	if err != nil {
@@ -109,6 +114,16 @@ const (
 )
 
 func about(message syscall.NetlinkMessage, index int) news {
+	switch message.Header.Type {
+	case unix.RTM_NEWTFILTER, unix.RTM_DELTFILTER, unix.RTM_DELQDISC:
+		if len(message.Data) >= nl.SizeofTcMsg && int(nl.DeserializeTcMsg(message.Data).Ifindex) == index {
+			return changed
+		}
+		return nothing
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+	default:
+		return nothing
+	}
 	if len(message.Data) < unix.SizeofIfInfomsg {
 		return nothing
 	}
@@ -155,6 +170,12 @@ func (w *watch) check(a *Attachment, what news) {
 
 func (a *Attachment) checkProgram(now *link) {
 	if a.closing.Load() {
+		return
+	}
+	if a.stand != nil {
+		if err := a.stand.check(); err != nil {
+			a.report(err)
+		}
 		return
 	}
 	if _, on := now.mode(a.id); on {

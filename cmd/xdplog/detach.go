@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
 )
@@ -14,8 +15,8 @@ func detachCommand(env run.Environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "detach -i NAME [--netns NS]",
 		Short: "take off what a killed xdplog left on an interface",
-		Long: `Takes off the program that an xdplog left on an interface when it was killed by
-SIGKILL. It leaves programs of others alone, and that of an xdplog that is alive.
+		Long: `Takes off the programs that an xdplog left on an interface when it was killed by
+SIGKILL, in XDP and at tc. It leaves programs of others alone, and that of an xdplog that is alive.
 Starting xdplog on the interface does the same by itself.`,
 		Args: noWords,
 		RunE: func(*cobra.Command, []string) error {
@@ -23,10 +24,15 @@ Starting xdplog on the interface does the same by itself.`,
 				return usage("detach needs -i NAME: the interface to take the program off")
 			}
 			removed, err := loader.Detach(name, netns)
-			if err != nil {
-				return err
+			for _, program := range removed {
+				at := program.Place.String()
+				if program.Place == asm.XDP {
+					at = program.Mode.String() + " XDP"
+				}
+				if _, failed := fmt.Fprintf(env.Stdout, "took program %d (%s) off %s\n", program.ID, at, name); failed != nil {
+					return failed
+				}
 			}
-			_, err = fmt.Fprintf(env.Stdout, "took program %d (%s XDP) off %s\n", removed.ID, removed.Mode, name)
 			return err
 		},
 	}

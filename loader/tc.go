@@ -1,0 +1,346 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	bpflink "github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// A stand is how a program is held at a place other than the XDP slot.
+type stand interface {
+	// leave takes the program off, and no other. The error is ENODEV if the
+	// interface is gone, and wraps ErrReplaced if another program is in its place.
+	leave() error
+
+	// check returns an error that wraps ErrTakenOff or ErrReplaced where the program
+	// is not there any more.
+	check() error
+}
+
+// standAtTC puts a program at tc ingress or egress, before the programs of others:
+// so it sees also what those drop, redirect or let pass without asking the next.
+// With tcx (Linux 6.6) that is a link, which ends with this process, however that
+// ends; before, a filter.
+func (s *site) standAtTC(prog *ebpf.Program, at asm.Place) (stand, error) {
+	attach := ebpf.AttachTCXIngress
+	if at == asm.TCEgress {
+		attach = ebpf.AttachTCXEgress
+	}
+	var held bpflink.Link
+	err := s.ns.do(func() (err error) {
+		held, err = bpflink.AttachTCX(bpflink.TCXOptions{
+			Interface: s.link.index, Program: prog, Attach: attach, Anchor: bpflink.Head(),
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, ebpf.ErrNotSupported):
+		f, err := s.addFilter(prog, at)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	case errors.Is(err, unix.ERANGE):
+		return nil, explain(err, "attach to %s: %v has its 64 programs already, and takes no more", s.link.name, at)
+	case err != nil:
+		return nil, fmt.Errorf("attach to %s: %w", s.link.name, s.explain(err))
+	}
+	return &tcxLink{held, s.link.name, at}, nil
+}
+
+// tcxLink is a program at tc that is held by a link.
+type tcxLink struct {
+	bpflink.Link
+	iface string
+	at    asm.Place
+}
+
+// leave closes the link: the kernel takes the program off, and waits for those
+// CPUs that still run it.
+func (l *tcxLink) leave() error { return l.Close() }
+
+// check asks the link whether it still leads anywhere: nothing tells when it is
+// detached by somebody else.
+func (l *tcxLink) check() error {
+	info, err := l.Info()
+	if err != nil {
+		return nil // closed meanwhile
+	}
+	if tcx := info.TCX(); tcx != nil && tcx.Ifindex == 0 {
+		return fmt.Errorf("the program at %v of %s was %w", l.at, l.iface, ErrTakenOff)
+	}
+	return nil
+}
+
+// filter is a program at tc that is a filter of the interface's clsact qdisc. It
+// stays when its process is killed, and bears a name by which the next start
+// knows it.
+type filter struct {
+	site   *site
+	rtnl   *netlink.Handle // in the interface's namespace
+	claim  *claim
+	at     asm.Place
+	id     int // of the program, in the kernel
+	handle uint32
+	made   bool // the qdisc is ours to remove, once nobody uses it
+	took   int  // id of the program of a killed xdplog that was replaced, or 0
+}
+
+// Names of filters: the second says that the qdisc was made for it.
+const (
+	filterName     = asm.ProgramName
+	filterNameMade = asm.ProgramName + ":clsact"
+)
+
+// filterPriority is the first there is. Others' bpf filters may have it, too: what
+// was there before is asked before.
+const filterPriority = 1
+
+// clsactHandle is that of the qdisc (TC_H_CLSACT, linux/pkt_sched.h).
+var clsactHandle = netlink.MakeHandle(0xffff, 0)
+
+func parentOf(at asm.Place) uint32 {
+	if at == asm.TCEgress {
+		return netlink.HANDLE_MIN_EGRESS
+	}
+	return netlink.HANDLE_MIN_INGRESS
+}
+
+// openFilters claims tc ingress or egress of the interface.
+func (s *site) openFilters(at asm.Place) (f *filter, err error) {
+	f = &filter{site: s, at: at}
+	err = s.ns.do(func() (err error) {
+		if f.claim, err = claimLink(s.link.index, at); err != nil {
+			return err
+		}
+		f.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	if err != nil {
+		f.close()
+	}
+	if errors.As(err, new(*WatchedError)) {
+		return nil, fmt.Errorf("%v of %s is %w", at, s.link.name, err)
+	}
+	return f, err
+}
+
+func (f *filter) close() {
+	if f.rtnl != nil {
+		f.rtnl.Close()
+	}
+	if f.claim != nil {
+		f.claim.release()
+	}
+}
+
+// addFilter puts a program at tc by a filter, in place of that of a killed xdplog.
+func (s *site) addFilter(prog *ebpf.Program, at asm.Place) (_ *filter, err error) {
+	f, err := s.openFilters(at)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.leave() // the qdisc
+		}
+	}()
+	info, err := prog.Info()
+	if err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", s.link.name, err)
+	}
+	id, _ := info.ID()
+	f.id = int(id)
+	if err := f.needQdisc(); err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", s.link.name, err)
+	}
+	if f.took, err = f.removeOrphans(); err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", s.link.name, s.explain(err))
+	}
+	name := filterName
+	if f.made {
+		name = filterNameMade
+	}
+	err = f.rtnl.FilterAdd(&netlink.BpfFilter{
+		FilterAttrs:  f.attributes(0), // a handle of the kernel's choice
+		Fd:           prog.FD(),
+		Name:         name,
+		DirectAction: true,
+	})
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EEXIST) {
+		return nil, explain(err, "attach to %s: the filters of priority %d at %v are of another kind than bpf: move them to another priority", s.link.name, filterPriority, at)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", s.link.name, s.explain(err))
+	}
+	ours, err := f.find(at, func(there *netlink.BpfFilter) bool { return there.Id == f.id })
+	if err == nil && len(ours) == 0 {
+		err = errors.New("the kernel says that the filter is there, and it is not")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", s.link.name, s.explain(err))
+	}
+	f.handle = ours[0].Handle
+	return f, nil
+}
+
+func (f *filter) attributes(handle uint32) netlink.FilterAttrs {
+	return netlink.FilterAttrs{
+		LinkIndex: f.site.link.index,
+		Parent:    parentOf(f.at),
+		Handle:    handle,
+		Priority:  filterPriority,
+		Protocol:  unix.ETH_P_ALL,
+	}
+}
+
+// needQdisc makes the clsact qdisc, if there is none.
+func (f *filter) needQdisc() error {
+	qdisc := &netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: f.site.link.index, Handle: clsactHandle, Parent: netlink.HANDLE_CLSACT,
+	}}
+	err := f.rtnl.QdiscAdd(qdisc)
+	if err == nil {
+		f.made = true
+		return nil
+	}
+	if !errors.Is(err, unix.EEXIST) {
+		return f.site.explain(err)
+	}
+	list, err := f.rtnl.QdiscList(f.device())
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return f.site.explain(err)
+	}
+	for _, there := range list {
+		if there.Attrs().Parent == netlink.HANDLE_CLSACT && there.Type() != "clsact" && f.at == asm.TCEgress {
+			return fmt.Errorf("it has the older qdisc %s, which leaves no room for tc egress: remove it (tc qdisc del dev %s ingress)", there.Type(), f.site.link.name)
+		}
+	}
+	// Where another filter of ours is there for which the qdisc was made, the last
+	// one to go removes it.
+	for _, at := range []asm.Place{asm.TCIngress, asm.TCEgress} {
+		made, err := f.find(at, func(there *netlink.BpfFilter) bool { return there.Name == filterNameMade })
+		if err != nil {
+			return f.site.explain(err)
+		}
+		f.made = f.made || len(made) > 0
+	}
+	return nil
+}
+
+func (f *filter) device() netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: f.site.link.index}}
+}
+
+// find returns the bpf filters at a place that are wanted.
+func (f *filter) find(at asm.Place, wanted func(*netlink.BpfFilter) bool) ([]*netlink.BpfFilter, error) {
+	all, err := f.rtnl.FilterList(f.device(), parentOf(at))
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil, nil // there is no qdisc
+	}
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	var found []*netlink.BpfFilter
+	for _, there := range all {
+		if there, ok := there.(*netlink.BpfFilter); ok && wanted(there) {
+			found = append(found, there)
+		}
+	}
+	return found, nil
+}
+
+// removeOrphans takes off what killed xdplogs left at the place: who holds the
+// claim knows that nobody else is there. It returns the id of one of the programs.
+func (f *filter) removeOrphans() (id int, err error) {
+	orphans, err := f.find(f.at, func(there *netlink.BpfFilter) bool {
+		return there.Name == filterName || there.Name == filterNameMade
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, orphan := range orphans {
+		f.made = f.made || orphan.Name == filterNameMade
+		if err := f.rtnl.FilterDel(orphan); err != nil && !errors.Is(err, unix.ENOENT) {
+			return 0, err
+		}
+		id = orphan.Id
+	}
+	return id, nil
+}
+
+func (f *filter) leave() error {
+	defer f.close()
+	err := f.remove()
+	if f.made {
+		f.removeQdisc()
+	}
+	quiesce()
+	return err
+}
+
+// remove takes our own filter off, if it is there.
+func (f *filter) remove() error {
+	there, err := f.find(f.at, func(there *netlink.BpfFilter) bool { return there.Id == f.id })
+	if err != nil {
+		return err
+	}
+	for _, ours := range there {
+		if err := f.rtnl.FilterDel(ours); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("take program %d off %s: %w", f.id, f.site.link.name, explainAttach(err))
+		}
+	}
+	if len(there) > 0 {
+		return nil
+	}
+	if err := f.replaced(); err != nil {
+		return fmt.Errorf("%w, which is left alone", err)
+	}
+	return nil
+}
+
+// removeQdisc removes the clsact qdisc unless there is a filter.
+func (f *filter) removeQdisc() {
+	for _, at := range []asm.Place{asm.TCIngress, asm.TCEgress} {
+		others, err := f.rtnl.FilterList(f.device(), parentOf(at))
+		if err != nil || len(others) > 0 {
+			return
+		}
+	}
+	_ = f.rtnl.QdiscDel(&netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: f.site.link.index, Handle: clsactHandle, Parent: netlink.HANDLE_CLSACT,
+	}})
+}
+
+func (f *filter) check() error {
+	there, err := f.find(f.at, func(there *netlink.BpfFilter) bool { return there.Id == f.id })
+	if err != nil || len(there) > 0 {
+		return nil // closed meanwhile, or as it should be
+	}
+	if err := f.replaced(); err != nil {
+		return err
+	}
+	return fmt.Errorf("the program at %v of %s was %w", f.at, f.site.link.name, ErrTakenOff)
+}
+
+// replaced returns an error where our filter's handle is another's.
+func (f *filter) replaced() error {
+	other, err := f.find(f.at, func(there *netlink.BpfFilter) bool {
+		return there.Handle == f.handle && there.Priority == filterPriority && f.handle != 0
+	})
+	if err != nil || len(other) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the program at %v of %s was %w by %s", f.at, f.site.link.name, ErrReplaced, describe(other[0]))
+}
+
+func describe(f *netlink.BpfFilter) string {
+	return strings.TrimSpace(fmt.Sprintf("id %d (%s)", f.Id, quoted(f.Name)))
+}
