@@ -187,6 +187,9 @@ func (p *parser) joined(protocol token, q qualifiers) {
 	case aProtocol:
 		return
 	case anAddress:
+		if p.peek().kind == end && portProtocols[q.protocol] != 0 {
+			p.unexpected(p.peek(), fmt.Sprintf("port (as in %s %sport 443)", q.protocol, directions[q.direction]))
+		}
 		if p.peek().kind == number && portProtocols[q.protocol] != 0 { // tcp src 80
 			q.what = aPort
 			p.fail(protocol, "%s has no hosts: write %s %s for a port", q.protocol, q.words(), value)

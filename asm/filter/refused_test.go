@@ -58,6 +58,7 @@ var refused = []struct {
 	{`arp host ::1`, 9, `::1 is an IPv6 address, which arp does not have`},
 	{`ip6 net 10`, 8, `10 is an IPv4 address, which ip6 does not have`},
 	{`tcp host`, 0, `tcp has no hosts; those that have: ip ip6 arp rarp ether`},
+	{`tcp dst`, 7, `the filter ends where port (as in tcp dst port 443) is expected`},
 	{`tcp src 80`, 0, `tcp has no hosts: write tcp src port 80 for a port`},
 	{`icmp port 80`, 0, `icmp has no ports; those that have: tcp udp sctp`},
 	{`arp port 80`, 0, `arp has no ports; those that have: tcp udp sctp`},

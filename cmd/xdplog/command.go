@@ -63,6 +63,8 @@ func newCommand(env run.Environment) *cobra.Command {
 		Long:    rootLong,
 		Example: rootExamples,
 		Args:    cobra.ArbitraryArgs, // filter words
+
+		ValidArgsFunction: completeFilter,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if showVersion {
 				return printVersion(env.Stdout)

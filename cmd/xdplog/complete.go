@@ -2,10 +2,13 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/xdplog/xdplog/asm/filter"
 )
 
 // addInterface adds -i, which shells complete to what there is.
@@ -47,4 +50,29 @@ func completeWith(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 		panic(err) // no such flag
 	}
+}
+
+// completeFilter completes the words of the filter.
+func completeFilter(_ *cobra.Command, words []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	following := slices.DeleteFunc(filter.Following(strings.Join(words, " ")), func(s string) bool { return !strings.HasPrefix(s, word) })
+	return following, cobra.ShellCompDirectiveNoFileComp
+}
+
+// forgive lets the flags of a command and its subcommands take any value, if it is
+// run to complete a command line: cobra parses that twice then, so that a flag
+// that may be given once would be refused, and a shell is not to be told why.
+func forgive(command *cobra.Command, args []string) {
+	if len(args) == 0 || args[0] != cobra.ShellCompRequestCmd && args[0] != cobra.ShellCompNoDescRequestCmd {
+		return
+	}
+	for _, cmd := range append(command.Commands(), command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Value = forgiving{f.Value} })
+	}
+}
+
+type forgiving struct{ pflag.Value }
+
+func (v forgiving) Set(s string) error {
+	_ = v.Value.Set(s)
+	return nil
 }

@@ -51,6 +51,7 @@ func execute(args []string, env run.Environment) int {
 	terminal := term.IsTerminal(env.Stderr)
 	env.Stderr = term.NewPatientWriter(env.Stderr)
 	command := newCommand(env)
+	forgive(command, args)
 	command.SetArgs(filterNumbers(command, args))
 	err := advise(command.Execute())
 	if err == nil {
