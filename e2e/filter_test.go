@@ -36,6 +36,24 @@ func TestConnectionAttempts(t *testing.T) {
 	})
 }
 
+// TestConnectionAttemptsOfBothVersions shows those over IPv6, too.
+func TestConnectionAttemptsOfBothVersions(t *testing.T) {
+	lab := newLab(t)
+	capture := lab.xdplog(t, "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn")
+	lab.tcp(t, true, 80)
+	lab.tcp(t, false, 443)
+	lab.tcp(t, true, 8080)
+	for _, port := range []uint16{80, 443, 8080} {
+		if e := capture.next(t); e.Port != port || !strings.Contains(e.text, `"tcp_flags":"02"`) {
+			t.Errorf("event is %v, want the SYN to port %d", e, port)
+		}
+	}
+	if end := capture.stop(t); len(end.lines) > 0 {
+		t.Errorf("%d more events", len(end.lines))
+	}
+	lab.wantNoProgram(t)
+}
+
 // TestPortFilter goes by order: the packet that must not appear is sent first.
 func TestPortFilter(t *testing.T) {
 	lab := newLab(t)
