@@ -12,7 +12,7 @@ import (
 func TestSignals(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode string) {
 		lab := newLab(t)
-		for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 			capture := lab.xdplog(t, "--mode", mode)
 			lab.wantProgram(t, mode)
 			lab.udp(t, 0, false, 53, 1, 18)

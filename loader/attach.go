@@ -104,11 +104,12 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	id, _ := info.ID()
 	a.id = uint32(id)
 
-	find := occupy
-	if opts.Place != asm.XDP {
-		find = approach
+	if opts.Place == asm.XDP {
+		a.site, err = occupy(opts.Interface, opts.Namespace, a.prog, a.id)
+	} else {
+		a.site, err = approach(opts.Interface, opts.Namespace)
 	}
-	if a.site, err = find(opts.Interface, opts.Namespace); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if !a.site.link.ethernet() {

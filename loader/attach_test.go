@@ -176,7 +176,7 @@ func TestClaimOfSilentProcess(t *testing.T) {
 	// error without waiting.
 	for range 5000 {
 		began := time.Now()
-		_, err := occupy("v0", lab.name)
+		_, err := occupy("v0", lab.name, nil, 0)
 		if err == nil || time.Since(began) > time.Second {
 			t.Fatalf("%v after %v", err, time.Since(began))
 		}
@@ -276,7 +276,7 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 func TestStrangerInTheMeantime(t *testing.T) {
 	lab := newLab(t)
 	prog, id := stranger(t)
-	site, err := occupy("v0", lab.name)
+	site, err := occupy("v0", lab.name, nil, 0)
 	must(t, err)
 	defer site.release()
 	a := &Attachment{site: site, prog: load(t, asm.Config{}).Programs[asm.ProgramName]}

@@ -50,7 +50,9 @@ func detachFilter(iface, namespace string, at asm.Place) (Removed, error) {
 		return Removed{}, err
 	}
 	defer s.release()
-	f, err := s.openFilters(at)
+	passer := newPasser()
+	defer passer.close()
+	f, err := s.openFilters(at, passer.program())
 	if err != nil {
 		return Removed{}, err
 	}
@@ -66,7 +68,9 @@ func detachFilter(iface, namespace string, at asm.Place) (Removed, error) {
 }
 
 func detachXDP(iface, namespace string) (Removed, error) {
-	s, err := occupy(iface, namespace)
+	passer := newPasser()
+	defer passer.close()
+	s, err := occupy(iface, namespace, passer.program(), passer.number())
 	if err != nil {
 		return Removed{}, err
 	}
@@ -90,8 +94,6 @@ func detachXDP(iface, namespace string) (Removed, error) {
 		return Removed{}, err
 	}
 	inherited := s.inherit(found)
-	passer := newPasser()
-	defer passer.close()
 	err = s.takeOff(found.id, found.mode, found.prog, passer)
 	if errors.Is(err, unix.ENODEV) {
 		err = s.explain(err)

@@ -44,7 +44,8 @@ type WatchedError struct {
 	PID int // 0 where the process is in another container or doesn't answer
 	UID int // its user
 
-	silent bool // it could not be asked who it is
+	silent   bool // it could not be asked who it is
+	doubtful bool // it has not proved that it is an xdplog
 }
 
 func (e *WatchedError) Error() string {

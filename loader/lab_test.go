@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -35,6 +38,9 @@ func TestMain(m *testing.M) {
 // doJob attaches (interface, mode and namespace are its arguments), says what
 // came of it in one line, and stays until its standard input ends.
 func doJob(args []string) int {
+	if args[0] == "squat" {
+		return squat(args[1])
+	}
 	mode, _ := ParseMode(args[1])
 	coll, err := Load(asm.Config{})
 	if err != nil {
@@ -55,6 +61,28 @@ func doJob(args []string) int {
 	return 0
 }
 
+// squat binds the claims to an interface as a user without rights, says so, and
+// stays until its standard input ends. It listens, and answers nobody.
+func squat(index string) int {
+	i, err := strconv.Atoi(index)
+	if err == nil {
+		err = unix.Setresuid(65534, 65534, 65534)
+	}
+	if err != nil {
+		fmt.Println("error:", err)
+		return 1
+	}
+	for _, at := range []asm.Place{asm.XDP, asm.TCIngress, asm.TCEgress} {
+		if _, err := net.ListenUnix("unix", claimName(i, at, 0)); err != nil {
+			fmt.Println("error:", err)
+			return 1
+		}
+	}
+	fmt.Println("bound")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
 // process is a job that was started.
 type process struct {
 	*exec.Cmd
@@ -65,7 +93,20 @@ type process struct {
 // start starts a job, without the given capabilities and in a namespace.
 func start(t *testing.T, ns *namespace, without []capability, job ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(os.Args[0])}
+	return startAs(t, nil, ns, without, job...)
+}
+
+// nobody is a user with the three capabilities that a run needs.
+var nobody = &syscall.SysProcAttr{
+	Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+	AmbientCaps: []uintptr{unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON},
+}
+
+// startAs is start as another user, nil for the own.
+func startAs(t *testing.T, user *syscall.SysProcAttr, ns *namespace, without []capability, job ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command("/proc/self/exe")} // which any user may run
+	p.SysProcAttr = user
 	p.Env = append(os.Environ(), jobVariable+"="+strings.Join(job, " "))
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()

@@ -55,10 +55,16 @@ func Programs(iface, namespace string) ([]Program, error) {
 			there := inspect(id, Mode(mode))
 			p := there.program()
 			there.close()
-			if owner, err := ownerOf(claimName(l.index, asm.XDP)); err == nil {
-				p.Owner = owner
-			} else if pid := holder(id); p.Ours && pid != 0 {
-				p.Owner = &WatchedError{PID: pid}
+			for _, program := range []uint32{0, id} {
+				owner, err := ownerOf(claimName(l.index, asm.XDP, program))
+				if err == nil && !owner.doubtful && p.Owner == nil {
+					p.Owner = owner
+				}
+			}
+			if p.Owner == nil && p.Ours {
+				if pid := holder(id); pid != 0 {
+					p.Owner = &WatchedError{PID: pid}
+				}
 			}
 			programs = append(programs, p)
 		}

@@ -42,6 +42,21 @@ func newPasser() *passer {
 	return &passer{prog, uint32(id)}
 }
 
+// program and number are those of a passer, or nothing.
+func (p *passer) program() *ebpf.Program {
+	if p == nil {
+		return nil
+	}
+	return p.prog
+}
+
+func (p *passer) number() uint32 {
+	if p == nil {
+		return 0
+	}
+	return p.id
+}
+
 func (p *passer) close() {
 	if p != nil {
 		p.prog.Close()

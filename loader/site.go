@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
@@ -18,14 +19,15 @@ type site struct {
 	claim *claim // nil: the XDP slot is not claimed
 }
 
-// occupy finds an interface and claims its XDP slot.
-func occupy(iface, namespace string) (_ *site, err error) {
+// occupy finds an interface and claims its XDP slot for a program, which stays the
+// caller's.
+func occupy(iface, namespace string, prog *ebpf.Program, id uint32) (_ *site, err error) {
 	s, err := approach(iface, namespace)
 	if err != nil {
 		return nil, err
 	}
 	err = s.ns.do(func() (err error) {
-		s.claim, err = claimLink(s.link.index, asm.XDP)
+		s.claim, err = claimLink(s.link.index, asm.XDP, prog, id)
 		return err
 	})
 	if errors.As(err, new(*WatchedError)) {
@@ -107,10 +109,14 @@ func (s *site) rival(wanted Mode) (*attached, error) {
 
 // abandoned makes sure that a program is xdplog's and nobody's any more. The
 // claim has shown that already, unless the interface came here from another
-// network namespace: then its owner's claim is there, but it has the program open.
+// network namespace: then its owner's claim is there, but it has the program open;
+// or unless somebody keeps all from the claim: then its owner has a second one.
 func (s *site) abandoned(there *attached) error {
 	if !there.ours() {
 		return s.occupied(there)
+	}
+	if owner := s.owner(asm.XDP, there.id); owner != nil {
+		return fmt.Errorf("%s is %w", s.link.name, owner)
 	}
 	if pid := holder(there.id); pid != 0 {
 		return fmt.Errorf("%s is %w", s.link.name, &WatchedError{PID: pid})
@@ -118,8 +124,25 @@ func (s *site) abandoned(there *attached) error {
 	return nil
 }
 
-// occupied is the error where a program that is not xdplog's is attached.
+// owner is that of a program's own claim, or nil.
+func (s *site) owner(at asm.Place, program uint32) (owner *WatchedError) {
+	s.ns.do(func() (err error) {
+		owner, err = ownerOf(claimName(s.link.index, at, program))
+		return err
+	})
+	if owner != nil && owner.doubtful {
+		return nil
+	}
+	return owner
+}
+
+// occupied is the error where a program is attached that is not ours to replace.
 func (s *site) occupied(there *attached) error {
+	if there.ours() {
+		if owner := s.owner(asm.XDP, there.id); owner != nil {
+			return fmt.Errorf("%s is %w", s.link.name, owner)
+		}
+	}
 	return &OccupiedError{s.link.name, there.program()}
 }
 

@@ -113,11 +113,19 @@ func parentOf(at asm.Place) uint32 {
 	return netlink.HANDLE_MIN_INGRESS
 }
 
-// openFilters claims tc ingress or egress of the interface.
-func (s *site) openFilters(at asm.Place) (f *filter, err error) {
+// openFilters claims tc ingress or egress of the interface for a program, which may be nil.
+func (s *site) openFilters(at asm.Place, prog *ebpf.Program) (f *filter, err error) {
 	f = &filter{site: s, at: at}
+	if prog != nil {
+		info, err := prog.Info()
+		if err != nil {
+			return nil, fmt.Errorf("attach to %s: %w", s.link.name, err)
+		}
+		id, _ := info.ID()
+		f.id = int(id)
+	}
 	err = s.ns.do(func() (err error) {
-		if f.claim, err = claimLink(s.link.index, at); err != nil {
+		if f.claim, err = claimLink(s.link.index, at, prog, uint32(f.id)); err != nil {
 			return err
 		}
 		f.rtnl, err = netlink.NewHandle(unix.NETLINK_ROUTE)
@@ -143,7 +151,7 @@ func (f *filter) close() {
 
 // addFilter puts a program at tc by a filter, in place of that of a killed xdplog.
 func (s *site) addFilter(prog *ebpf.Program, at asm.Place) (_ *filter, err error) {
-	f, err := s.openFilters(at)
+	f, err := s.openFilters(at, prog)
 	if err != nil {
 		return nil, err
 	}
@@ -152,12 +160,6 @@ func (s *site) addFilter(prog *ebpf.Program, at asm.Place) (_ *filter, err error
 			f.leave() // the qdisc
 		}
 	}()
-	info, err := prog.Info()
-	if err != nil {
-		return nil, fmt.Errorf("attach to %s: %w", s.link.name, err)
-	}
-	id, _ := info.ID()
-	f.id = int(id)
 	if err := f.needQdisc(); err != nil {
 		return nil, fmt.Errorf("attach to %s: %w", s.link.name, err)
 	}
@@ -258,7 +260,8 @@ func (f *filter) find(at asm.Place, wanted func(*netlink.BpfFilter) bool) ([]*ne
 }
 
 // removeOrphans takes off what killed xdplogs left at the place: who holds the
-// claim knows that nobody else is there. It returns the id of one of the programs.
+// claim knows that nobody else is there but who had to claim by the program. It
+// returns the id of one of the programs.
 func (f *filter) removeOrphans() (id int, err error) {
 	orphans, err := f.find(f.at, func(there *netlink.BpfFilter) bool {
 		return there.Name == filterName || there.Name == filterNameMade
@@ -267,6 +270,9 @@ func (f *filter) removeOrphans() (id int, err error) {
 		return 0, err
 	}
 	for _, orphan := range orphans {
+		if f.site.owner(f.at, uint32(orphan.Id)) != nil {
+			continue
+		}
 		f.made = f.made || orphan.Name == filterNameMade
 		if err := f.rtnl.FilterDel(orphan); err != nil && !errors.Is(err, unix.ENOENT) {
 			return 0, err

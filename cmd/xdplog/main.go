@@ -32,7 +32,7 @@ const (
 func main() {
 	// Before anything is attached, so that no signal leaves a program behind.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks
 		signal.Notify(signals, syscall.SIGHUP)
 	}
