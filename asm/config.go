@@ -46,6 +46,13 @@ type Config struct {
 	// Place is where the program is to stand, or all of them are. Default: [XDP].
 	Place Place
 
+	// Kernel is for programs at [Beside], which need it.
+	Kernel Kernel
+
+	// Verdicts are those of the other program's that are wanted, at [Beside]: packets
+	// of other verdicts are seen, and do not match. Default: all.
+	Verdicts []wire.Verdict
+
 	// Places says it of programs that stand at different places: it makes one for
 	// each, in place of Place and Interfaces. What is received and what is sent is
 	// [XDP] and [TCEgress], or [TCIngress] and [TCEgress]; events then say which

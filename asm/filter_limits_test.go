@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+
 	"github.com/xdplog/xdplog/asm/filter"
 )
 

@@ -76,10 +76,11 @@ func (p perfBuffer) submit(b *builder, lost label) {
 		bpf.Mov.Reg(bpf.R4, record),
 		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)),
 	)
+	output := bpf.FnPerfEventOutput
 	if p.snapLen > 0 {
-		b.place.sampled(b)
+		output = b.place.sampled(b)
 	}
-	b.Emit(bpf.FnPerfEventOutput.Call())
+	b.Emit(output.Call())
 	b.JumpIf(bpf.R0, bpf.JNE, 0, lost) // the ring is full, or nobody opened it
 	if p.wake == WakeReader {
 		b.wakeSleeper()

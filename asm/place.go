@@ -11,6 +11,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/internal/match"
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // place is all in which places differ where a program can stand: how a packet's
@@ -50,9 +51,9 @@ type place interface {
 	// fate leaves in the record what the place knows of the packet beside its bytes.
 	fate(b *builder)
 
-	// sampled changes the arguments of the helper that copies packet bytes
-	// (bpf_perf_event_output), of which r1, a context, is in ctx, too.
-	sampled(b *builder)
+	// sampled changes the arguments of the helper that copies packet bytes, of which
+	// r1, a context, is in ctx, too. It returns the helper: bpf_perf_event_output, as a rule.
+	sampled(b *builder) bpf.BuiltinFunc
 
 	// pass is what the program returns: the packet goes on as if nobody had looked.
 	pass() int32
@@ -65,6 +66,7 @@ const (
 	XDP       Place = iota // the interface's XDP slot: what it receives, before the network stack
 	TCIngress              // tc: what it receives, as the stack has it, merged perhaps
 	TCEgress               // tc: what is sent, as the stack has it, not yet cut perhaps
+	Beside                 // another XDP program's end (Linux 5.7): what that has seen, and decided
 
 	nowhere // see [Config.Replay]
 )
@@ -77,10 +79,11 @@ var places = [...]struct {
 	XDP:       {"xdp", newXDPSlot},
 	TCIngress: {"tc ingress", newTCIngress},
 	TCEgress:  {"tc egress", newTCEgress},
+	Beside:    {"beside", newBeside},
 	nowhere:   {"nowhere", newRecorded},
 }
 
-// String is the place's name: xdp, tc ingress, tc egress.
+// String is the place's name: xdp, tc ingress, tc egress, beside.
 func (p Place) String() string {
 	if int(p) < len(places) {
 		return places[p].name
@@ -104,12 +107,21 @@ func (cfg Config) checkPlaces() error {
 	case len(cfg.Places) > MaxInterfaces:
 		return fmt.Errorf("%d programs: at most %d", len(cfg.Places), MaxInterfaces)
 	case len(cfg.Places) > 0 && (cfg.Place != XDP || cfg.Interfaces != 0 && cfg.Interfaces != len(cfg.Places)):
-		return errors.New("Places says where each program stands: Place and Interfaces say it too")
+		return errors.New("it is said twice where programs stand: by Places, and by Place or Interfaces")
+	}
+	for _, v := range cfg.Verdicts {
+		if v < wire.Aborted || v > wire.Redirect {
+			return fmt.Errorf("unknown verdict %d", v)
+		}
 	}
 	for _, at := range cfg.Programs() {
 		switch {
 		case at >= nowhere:
 			return fmt.Errorf("unknown %v", at)
+		case at == Beside && cfg.Kernel == (Kernel{}):
+			return errors.New("a program beside another needs to know where the kernel has its fields: Kernel")
+		case at != Beside && len(cfg.Verdicts) > 0:
+			return fmt.Errorf("there are no verdicts at %v", at)
 		case cfg.Replay && (at != XDP || len(cfg.Places) > 1):
 			return fmt.Errorf("recorded packets pass no %v", at)
 		}

@@ -268,7 +268,7 @@ func (t trafficControl) fate(b *builder) {
 
 // sampled has the tag that is beside a packet stand between the record and the
 // packet's bytes, which the helper copies from memory without it.
-func (trafficControl) sampled(b *builder) {
+func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 	plain := b.Fresh("no_tag_beside")
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
 	b.JumpIf(bpf.R1, bpf.JEq, 0, plain)
@@ -294,6 +294,7 @@ func (trafficControl) sampled(b *builder) {
 		bpf.Mov.Reg(bpf.R1, ctx),
 	)
 	b.Block(plain)
+	return bpf.FnPerfEventOutput
 }
 
 func (trafficControl) pass() int32 { return tcNext }

@@ -124,6 +124,6 @@ func (s xdpSlot) fate(b *builder) {
 	}
 }
 
-func (xdpSlot) sampled(*builder) {}
+func (xdpSlot) sampled(*builder) bpf.BuiltinFunc { return bpf.FnPerfEventOutput }
 
 func (xdpSlot) pass() int32 { return xdpPass }

@@ -1,0 +1,90 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// ErrNoBTF: the kernel doesn't say how its structures are laid out (BTF), which a
+// program beside another one has to know.
+var ErrNoBTF = errors.New("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
+
+// Kernel says where the running kernel has the fields that programs at [asm.Beside] read,
+// by its BTF. The error wraps [ErrNoBTF] where it has none.
+func Kernel() (k asm.Kernel, err error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return k, fmt.Errorf("read the kernel's BTF: %w: %w", ErrNoBTF, err)
+	}
+	for _, f := range []struct {
+		in       string
+		name     string
+		to       *uint16
+		optional bool
+	}{
+		{"xdp_buff", "data", &k.Data, false},
+		{"xdp_buff", "data_end", &k.DataEnd, false},
+		{"xdp_buff", "rxq", &k.RXQ, false},
+		{"xdp_buff", "data_hard_start", &k.HardStart, false},
+		{"xdp_buff", "frame_sz", &k.FrameSize, true},
+		{"xdp_buff", "flags", &k.Flags, true},
+		{"xdp_rxq_info", "dev", &k.Device, false},
+		{"net_device", "ifindex", &k.Index, false},
+		{"skb_shared_info", "xdp_frags_size", &k.FragmentsSize, true},
+	} {
+		var of *btf.Struct
+		if err := spec.TypeByName(f.in, &of); err != nil {
+			return k, fmt.Errorf("look for struct %s in the kernel's BTF: %w", f.in, err)
+		}
+		offset, found := offsetOf(of, f.name)
+		switch {
+		case !found && !f.optional:
+			return k, fmt.Errorf("the kernel's struct %s has no field %s", f.in, f.name)
+		case f.in == "skb_shared_info":
+			k.SharedInfo = aligned(of.Size)
+		}
+		*f.to = uint16(offset)
+	}
+	if k.FragmentsSize == 0 {
+		k.Flags = 0 // before Linux 5.18, packets have one buffer
+	}
+	return k, nil
+}
+
+// aligned is a size in whole cache lines (SKB_DATA_ALIGN).
+func aligned(size uint32) uint16 {
+	line := uint32(64) // SMP_CACHE_BYTES
+	if runtime.GOARCH == "s390x" {
+		line = 256
+	}
+	return uint16((size + line - 1) / line * line)
+}
+
+// offsetOf is how many bytes into a struct a field is, also one of a struct or a union
+// without a name in it.
+func offsetOf(of *btf.Struct, name string) (bytes uint32, found bool) {
+	for _, m := range of.Members {
+		if m.Name == name {
+			return m.Offset.Bytes(), true
+		}
+		if m.Name != "" {
+			continue
+		}
+		var members []btf.Member
+		switch inner := btf.UnderlyingType(m.Type).(type) {
+		case *btf.Struct:
+			members = inner.Members
+		case *btf.Union:
+			members = inner.Members
+		}
+		if offset, found := offsetOf(&btf.Struct{Members: members}, name); found {
+			return m.Offset.Bytes() + offset, true
+		}
+	}
+	return 0, false
+}

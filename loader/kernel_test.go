@@ -1,0 +1,14 @@
+package loader
+
+import "testing"
+
+func TestKernel(t *testing.T) {
+	k, err := Kernel()
+	if err != nil {
+		t.Skip(err)
+	}
+	if k.Data != 0 || k.DataEnd != 8 || k.RXQ == 0 || k.HardStart == 0 || k.Index == 0 {
+		t.Errorf("%+v", k)
+	}
+	t.Logf("%+v", k)
+}
