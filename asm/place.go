@@ -107,7 +107,7 @@ func (cfg Config) checkPlaces() error {
 	case len(cfg.Places) > MaxInterfaces:
 		return fmt.Errorf("%d programs: at most %d", len(cfg.Places), MaxInterfaces)
 	case len(cfg.Places) > 0 && (cfg.Place != XDP || cfg.Interfaces != 0 && cfg.Interfaces != len(cfg.Places)):
-		return errors.New("it is said twice where programs stand: by Places, and by Place or Interfaces")
+		return errors.New("where programs stand is said by Places: Place and Interfaces say it too")
 	}
 	for _, v := range cfg.Verdicts {
 		if v < wire.Aborted || v > wire.Redirect {
