@@ -23,6 +23,16 @@ type Options struct {
 	// it was made, see [asm.Config.Place]. Default: [asm.XDP].
 	Place asm.Place
 
+	// Config is that which the collection was loaded of. [asm.Beside] alone needs it:
+	// a program there is made for the one that it is to stand beside.
+	Config asm.Config
+
+	// Followed is called when the interface has got another XDP program, beside which
+	// ours stands from then on, or with nil when it has none any more: then ours waits
+	// for the next. At [asm.Beside] alone; it is called on a goroutine of Attach's, and
+	// must return before Close does.
+	Followed func(*Program)
+
 	// Slot is which program of the collection to attach: see
 	// [asm.Config.Interfaces]. Default: the first, which may be the only one.
 	Slot uint8
@@ -70,6 +80,9 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	}
 	name := asm.ProgramOf(int(opts.Slot))
 	prog := coll.Programs[name]
+	if opts.Place == asm.Beside {
+		return attachBeside(coll, opts)
+	}
 	if prog == nil {
 		return nil, fmt.Errorf("attach: the collection has no program %s", name)
 	}
@@ -130,6 +143,44 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	}
 	a.watch.start(a)
 	return a, nil
+}
+
+// attachBeside is Attach of a program that is made at that moment.
+func attachBeside(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
+	a := &Attachment{lost: make(chan error, 1), place: opts.Place}
+	a.close = sync.OnceValue(a.shut)
+	defer func() {
+		if err != nil {
+			a.release()
+		}
+	}()
+	if a.site, err = approach(opts.Interface, opts.Namespace); err != nil {
+		return nil, err
+	}
+	if !a.site.link.ethernet() {
+		return nil, fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", a.site.link.name, ErrNotEthernet, a.site.link.kind)
+	}
+	if a.watch, err = newWatch(a.site.ns, false); err != nil {
+		return nil, err
+	}
+	beside, err := a.site.standBeside(coll, opts)
+	if err != nil {
+		return nil, err
+	}
+	a.stand = beside
+	a.watch.start(a)
+	return a, nil
+}
+
+// Beside is the program that ours stands beside at the moment, or nil.
+func (a *Attachment) Beside() *Program {
+	b, ok := a.stand.(*besideStand)
+	if !ok {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.beside()
 }
 
 // typeAt is the type of programs that stand at a place.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -50,10 +51,20 @@ func Load(cfg asm.Config) (*ebpf.Collection, error) {
 	return assemble(cfg)
 }
 
-func assemble(cfg asm.Config) (*ebpf.Collection, error) {
+func assemble(cfg asm.Config) (_ *ebpf.Collection, err error) {
+	if cfg.Kernel == (asm.Kernel{}) && slices.Contains(cfg.Programs(), asm.Beside) {
+		if cfg.Kernel, err = Kernel(); err != nil {
+			return nil, err
+		}
+	}
 	spec, err := asm.Program(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("assemble the program: %w", err)
+	}
+	for name, program := range spec.Programs {
+		if program.Type == ebpf.Tracing {
+			delete(spec.Programs, name) // it is made for the one that it is to stand beside
+		}
 	}
 	return LoadSpec(spec)
 }

@@ -1,0 +1,210 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	bpflink "github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+)
+
+// besideStand is a program of ours at the end of the XDP program that an interface has,
+// whoever attached that and however. Such a program is made for the one that it stands
+// beside: when another takes that one's place, ours is made and attached anew. All of
+// them share the collection's maps. The kernel takes it off with this process, however
+// that ends, and nothing of the other program is touched.
+type besideStand struct {
+	site   *site
+	spec   *ebpf.ProgramSpec // for whichever program
+	maps   map[string]*ebpf.Map
+	follow func(*Program)
+
+	mu      sync.Mutex
+	target  uint32 // id of the program that we stand beside; 0: none at the moment
+	program *ebpf.Program
+	link    bpflink.Link
+}
+
+// ErrNoTracing: the kernel lets no program of ours stand beside that of the interface.
+var ErrNoTracing = errors.New("no program can stand beside it")
+
+// standBeside puts program slot of a config beside what is in the XDP slot. coll is what
+// was loaded of the config, for its maps.
+func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand, err error) {
+	cfg := opts.Config
+	if cfg.CPUs == 0 {
+		if cfg.CPUs, err = CPUs(cfg.Transport); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Kernel == (asm.Kernel{}) {
+		if cfg.Kernel, err = Kernel(); err != nil {
+			return nil, err
+		}
+	}
+	spec, err := asm.Program(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("assemble the program: %w", err)
+	}
+	ours := spec.Programs[asm.ProgramOf(int(opts.Slot))]
+	if ours == nil || ours.Type != ebpf.Tracing {
+		return nil, fmt.Errorf("attach: the config has no program %d to stand beside another", opts.Slot)
+	}
+	b := &besideStand{site: s, spec: ours, maps: coll.Maps, follow: opts.Followed}
+	now, err := s.conn.link(s.link.index)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	id := inSlot(&now)
+	if id == 0 {
+		return nil, fmt.Errorf("%s has %w: there is nothing to stand beside", s.link.name, ErrNoProgram)
+	}
+	if err := b.stand(id); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// inSlot is the id of the program that runs on what the interface receives, or 0.
+func inSlot(l *link) uint32 {
+	if id := l.programs[Native]; id != 0 {
+		return id
+	}
+	return l.programs[Generic]
+}
+
+// stand puts the program beside another one.
+func (b *besideStand) stand(id uint32) error {
+	target, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+	if err != nil {
+		if denied(err) {
+			return fmt.Errorf("stand beside program %d on %s: %w: %w", id, b.site.link.name, ErrNoTracing, explainForeign(err))
+		}
+		return fmt.Errorf("open program %d on %s: %w", id, b.site.link.name, err)
+	}
+	defer target.Close()
+	function, err := mainFunction(target)
+	if err != nil {
+		return fmt.Errorf("stand beside program %d on %s: %w: %w", id, b.site.link.name, ErrNoTracing, err)
+	}
+	spec := b.spec.Copy()
+	spec.AttachTarget, spec.AttachTo = target, function
+	program, err := b.load(spec)
+	if err != nil {
+		return fmt.Errorf("stand beside program %d (%s) on %s: %w: %w", id, function, b.site.link.name, ErrNoTracing, explainLoad(err, nil))
+	}
+	link, err := bpflink.AttachTracing(bpflink.TracingOptions{Program: program, AttachType: ebpf.AttachTraceFExit})
+	if err != nil {
+		program.Close()
+		return fmt.Errorf("stand beside program %d (%s) on %s: %w: %w", id, function, b.site.link.name, ErrNoTracing, oneLine(err))
+	}
+	b.target, b.program, b.link = id, program, link
+	return nil
+}
+
+// explainForeign says what it takes to open a program of somebody else's.
+func explainForeign(err error) error {
+	if lacks := missing(unix.CAP_SYS_ADMIN); len(lacks) > 0 {
+		return fmt.Errorf("%w: to open another's program, %s", err, needs(lacks))
+	}
+	return fmt.Errorf("%w: %s", err, forbidden())
+}
+
+// load loads the program with the collection's maps.
+func (b *besideStand) load(spec *ebpf.ProgramSpec) (*ebpf.Program, error) {
+	insns := spec.Instructions
+	for i, ins := range insns {
+		if !ins.IsLoadFromMap() {
+			continue
+		}
+		m := b.maps[ins.Reference()]
+		if m == nil {
+			return nil, fmt.Errorf("the collection lacks map %q: it is of another config", ins.Reference())
+		}
+		if err := insns[i].AssociateMap(m); err != nil {
+			return nil, err
+		}
+	}
+	return ebpf.NewProgram(spec)
+}
+
+// mainFunction is the name of a program's first function, which takes its BTF.
+func mainFunction(program *ebpf.Program) (string, error) {
+	info, err := program.Info()
+	if err != nil {
+		return "", err
+	}
+	functions, err := info.FuncInfos()
+	if errors.Is(err, ebpf.ErrNotSupported) || err == nil && len(functions) == 0 {
+		return "", errors.New("it was loaded without BTF, of which clang's -g makes some")
+	}
+	if err != nil {
+		return "", fmt.Errorf("read its BTF: %w", err)
+	}
+	for _, f := range functions {
+		if f.Offset == 0 {
+			return f.Func.Name, nil
+		}
+	}
+	return functions[0].Func.Name, nil
+}
+
+// leave implements [stand]. The other program may be gone already.
+func (b *besideStand) leave() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.off()
+	return nil
+}
+
+func (b *besideStand) off() {
+	if b.link != nil {
+		b.link.Close() // the kernel waits for who still runs it
+		b.program.Close()
+	}
+	b.target, b.link, b.program = 0, nil, nil
+}
+
+// check implements [stand]: it follows when the interface has another program, or none.
+func (b *besideStand) check() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, err := b.site.conn.link(b.site.link.index)
+	if err != nil {
+		return nil // told by the watch
+	}
+	id := inSlot(&now)
+	if id == b.target {
+		return nil
+	}
+	b.off()
+	if id != 0 {
+		if err := b.stand(id); err != nil {
+			return err
+		}
+	}
+	if b.follow != nil {
+		b.follow(b.beside())
+	}
+	return nil
+}
+
+// beside is the program that we stand beside, or nil.
+func (b *besideStand) beside() *Program {
+	if b.target == 0 {
+		return nil
+	}
+	now, err := b.site.conn.link(b.site.link.index)
+	if err != nil {
+		return nil
+	}
+	mode, _ := now.mode(b.target)
+	there := inspect(b.target, mode)
+	defer there.close()
+	p := there.program()
+	return &p
+}
