@@ -51,8 +51,8 @@ type place interface {
 	// fate leaves in the record what the place knows of the packet beside its bytes.
 	fate(b *builder)
 
-	// sampled changes the arguments of the helper that copies packet bytes, of which
-	// r1, a context, is in ctx, too. It returns the helper: bpf_perf_event_output, as a rule.
+	// sampled changes the arguments of the helper that copies packet bytes, which it
+	// returns: bpf_perf_event_output, as a rule. It takes r0.
 	sampled(b *builder) bpf.BuiltinFunc
 
 	// pass is what the program returns: the packet goes on as if nobody had looked.
@@ -97,6 +97,17 @@ func (cfg Config) Programs() []Place {
 		return slices.Clone(cfg.Places)
 	}
 	return slices.Repeat([]Place{cfg.Place}, max(1, cfg.Interfaces))
+}
+
+// said is what records say of their direction: nothing where all packets go the
+// same way.
+func (cfg Config) said(way wire.Direction) wire.Direction {
+	out := slices.Contains(cfg.Places, TCEgress)
+	in := slices.ContainsFunc(cfg.Places, func(at Place) bool { return at != TCEgress })
+	if in && out {
+		return way
+	}
+	return wire.NoDirection
 }
 
 // checkPlaces returns what is wrong with where programs are to stand.

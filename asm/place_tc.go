@@ -24,11 +24,11 @@ import (
 // wire: so the parser and the filter, which know nothing of all this, see the
 // frame on the wire.
 type trafficControl struct {
-	way wire.Direction
+	way wire.Direction // to be said in records
 }
 
-func newTCIngress(Config) place { return trafficControl{wire.In} }
-func newTCEgress(Config) place  { return trafficControl{wire.Out} }
+func newTCIngress(cfg Config) place { return trafficControl{cfg.said(wire.In)} }
+func newTCEgress(cfg Config) place  { return trafficControl{cfg.said(wire.Out)} }
 
 // tcNext is TC_ACT_UNSPEC (linux/pkt_cls.h), and TCX_NEXT (linux/bpf.h, 6.6):
 // whoever comes next decides.
@@ -270,28 +270,27 @@ func (t trafficControl) fate(b *builder) {
 // packet's bytes, which the helper copies from memory without it.
 func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 	plain := b.Fresh("no_tag_beside")
-	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
-	b.JumpIf(bpf.R1, bpf.JEq, 0, plain)
+	skbVLANPresent.LoadRaw(b.Builder, bpf.R0, ctx)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, plain)
 	const slot = layout.FilterSlot - int16(wire.RecordSize) - 8 // the filter is over
 	for i := int16(0); i < int16(wire.RecordSize); i += 8 {
 		b.Emit(
-			bpf.LoadMem(bpf.R1, record, i, bpf.DWord),
-			bpf.StoreMem(stack, slot+i, bpf.R1, bpf.DWord),
+			bpf.LoadMem(bpf.R0, record, i, bpf.DWord),
+			bpf.StoreMem(stack, slot+i, bpf.R0, bpf.DWord),
 		)
 	}
-	skbVLANProto.LoadRaw(b.Builder, bpf.R1, ctx)
-	b.Note("vlan.tpid", bpf.StoreMem(stack, slot+int16(wire.RecordSize), bpf.R1, bpf.Half))
-	skbVLANTCI.LoadRaw(b.Builder, bpf.R1, ctx)
-	b.Emit(bpf.HostTo(bpf.BE, bpf.R1, bpf.Half))
-	b.Note("vlan.tci", bpf.StoreMem(stack, slot+int16(wire.RecordSize)+2, bpf.R1, bpf.Half))
+	skbVLANProto.LoadRaw(b.Builder, bpf.R0, ctx)
+	b.Note("vlan.tpid", bpf.StoreMem(stack, slot+int16(wire.RecordSize), bpf.R0, bpf.Half))
+	skbVLANTCI.LoadRaw(b.Builder, bpf.R0, ctx)
+	b.Emit(bpf.HostTo(bpf.BE, bpf.R0, bpf.Half))
+	b.Note("vlan.tci", bpf.StoreMem(stack, slot+int16(wire.RecordSize)+2, bpf.R0, bpf.Half))
 	b.Emit(
-		bpf.Mov.Imm(bpf.R1, layout.TagLen), // so much less of the packet
-		bpf.LSh.Imm(bpf.R1, packetShift),
-		bpf.Sub.Reg(bpf.R3, bpf.R1),
+		bpf.Mov.Imm(bpf.R0, layout.TagLen), // so much less of the packet
+		bpf.LSh.Imm(bpf.R0, packetShift),
+		bpf.Sub.Reg(bpf.R3, bpf.R0),
 		bpf.Mov.Reg(bpf.R4, stack),
 		bpf.Add.Imm(bpf.R4, int32(slot)),
 		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)+layout.TagLen),
-		bpf.Mov.Reg(bpf.R1, ctx),
 	)
 	b.Block(plain)
 	return bpf.FnPerfEventOutput

@@ -1,8 +1,6 @@
 package asm
 
 import (
-	"slices"
-
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
@@ -16,8 +14,8 @@ import (
 // interface receives, before all else (native), or where the network stack
 // begins (generic).
 type xdpSlot struct {
-	frags bool // packets may have several buffers: Linux 5.18
-	both  bool // the collection also sees what is sent, so that this is said to be received
+	frags bool           // packets may have several buffers: Linux 5.18
+	way   wire.Direction // to be said in records
 }
 
 // flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
@@ -34,7 +32,7 @@ var (
 )
 
 func newXDPSlot(cfg Config) place {
-	return xdpSlot{frags: !cfg.NoFrags, both: slices.Contains(cfg.Places, TCEgress)}
+	return xdpSlot{frags: !cfg.NoFrags, way: cfg.said(wire.In)}
 }
 
 // context is struct xdp_md (linux/bpf.h, 5.8).
@@ -118,8 +116,8 @@ func (xdpSlot) iface(b *builder, dst bpf.Register) { mdIngress.LoadRaw(b.Builder
 func (xdpSlot) time(b *builder, clock Clock) { b.now(clock) }
 
 func (s xdpSlot) fate(b *builder) {
-	if s.both {
-		b.addFate(uint8(wire.In) << wire.DirectionShift)
+	if s.way != wire.NoDirection {
+		b.addFate(uint8(s.way) << wire.DirectionShift)
 		b.store(layout.Rec.Tags, bpf.R1)
 	}
 }

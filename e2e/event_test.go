@@ -18,6 +18,9 @@ type event struct {
 	SourcePort  uint16    `json:"src_port"`
 	Port        uint16    `json:"dest_port"`
 	Protocol    string    `json:"proto"`
+	TCPFlags    string    `json:"tcp_flags"`
+	Direction   string    `json:"direction"`
+	Segments    int       `json:"segments"`
 
 	text string // all of the line that follows in_iface: what tests compare
 }

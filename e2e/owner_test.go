@@ -102,7 +102,7 @@ func TestForeign(t *testing.T) {
 func TestForeignSecond(t *testing.T) {
 	lab := newLabWith(t, labOptions{pairs: 2})
 	remove := lab.foreign(t, "native")
-	complain(t, lab.right, 1, []string{right(0), "somebody_else"}, "-i", right(1), "-i", right(0))
+	complain(t, lab.right, 1, []string{right(0), "somebody_else"}, "-i", right(1), "-i", right(0), "--place", "xdp")
 	remove()
 	lab.wantNoProgram(t)
 }

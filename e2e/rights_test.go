@@ -63,10 +63,20 @@ func TestCapabilities(t *testing.T) {
 	}
 	t.Run("to take over without CAP_SYS_ADMIN", func(t *testing.T) {
 		lab.xdplog(t).kill(t)
-		cmd := command("-i", right(0))
+		cmd := command("-i", right(0), "--place", "xdp")
 		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 		launch(t, lab.right, cmd).read().complains(t, 1, "CAP_SYS_ADMIN")
 		lab.wantProgram(t, "native")
+
+		cmd = command("-i", right(0), "-o", "json") // stands at tc, then
+		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
+		capture := launch(t, lab.right, cmd).read().listens(t)
+		lab.udp(t, 0, false, 53, 1, 18)
+		capture.want(t, udp4)
+		if said := capture.stderr.String(); !strings.Contains(said, "tc ingress") || !strings.Contains(said, "CAP_SYS_ADMIN") {
+			t.Errorf("it does not say where it stands and why:\n%s", said)
+		}
+		capture.stop(t)
 		lab.xdplog(t).stop(t)
 		lab.wantNoProgram(t)
 	})

@@ -33,7 +33,7 @@ type Event struct {
 	// 0: it is one.
 	Segments uint8
 
-	Direction wire.Direction // where both are watched, and at tc: received or sent
+	Direction wire.Direction // where both are watched: received or sent
 	Verdict   wire.Verdict   // what the program beside ours decided; none: there is none
 
 	IPVersion uint8 // 4, 6, or 0 in an event that is not IP

@@ -6,7 +6,7 @@ import "fmt"
 type Direction uint8
 
 const (
-	NoDirection Direction = iota // not said: where all packets are received, as in the XDP slot
+	NoDirection Direction = iota // not said: all packets go the same way
 	In                           // received
 	Out                          // sent
 )

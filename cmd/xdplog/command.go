@@ -19,8 +19,9 @@ packet, so that "tcp port 443" also finds it behind VLAN tags and IPv6 extension
 headers, and "tcp[13]" is a byte of TCP over IPv4 and IPv6; "vlan 10" shifts nothing.
 
 It sees the packets in XDP, before the kernel's network stack and its firewall
-do, and lets every one of them pass unchanged. XDP sees received packets only, not
-those that this machine sends.
+do, and lets every one of them pass unchanged. XDP sees received packets only: those
+that this machine sends are seen at tc, with "--direction out", or "inout" for both.
+Where the XDP slot is another program's, tc is where received packets are seen, too.
 
 It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (with --netns also
 CAP_SYS_ADMIN). "xdplog demo" shows it without any traffic.`
@@ -31,6 +32,8 @@ const rootExamples = `  xdplog                        what the default route's i
   xdplog -i eth0 tcp port 443 and not net 10.0.0.0/8
   xdplog -i eth0 'tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn'
                                 connection attempts
+  xdplog -i eth0 --direction inout tcp port 443
+                                both halves of connections
   xdplog -d 'udp port 53'       the program that this filter makes
   xdplog -r file.pcap arp       ARP packets in a capture file
   xdplog -i eth0 -w out.pcapng  the packets themselves, in a file

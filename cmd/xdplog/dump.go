@@ -23,10 +23,19 @@ func dump(config asm.Config, w io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
 		fmt.Fprintf(&text, "; map %s\n", describe(spec.Maps[name]))
 	}
-	program := spec.Programs[asm.ProgramName]
-	fmt.Fprintf(&text, "; program %s: XDP, %d instructions\n\n", program.Name, program.Instructions.Size()/8)
-	if err := asm.Listing(&text, program.Instructions); err != nil {
-		return err
+	for number, at := range config.Programs() {
+		program := spec.Programs[asm.ProgramOf(number)]
+		place := at.String()
+		if at == asm.XDP {
+			place = "XDP"
+		}
+		fmt.Fprintf(&text, "; program %s: %s, %d instructions\n\n", program.Name, place, program.Instructions.Size()/8)
+		if err := asm.Listing(&text, program.Instructions); err != nil {
+			return err
+		}
+		if number < len(config.Programs())-1 {
+			text.WriteByte('\n')
+		}
 	}
 	_, err = io.WriteString(w, text.String())
 	return term.OrClosed(err)

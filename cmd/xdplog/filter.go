@@ -10,6 +10,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/filter"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -29,6 +30,12 @@ func (o *options) config(words []string) (asm.Config, error) {
 	}
 	if o.write != "" && !config.Replay {
 		config.Transport, config.SnapLen = asm.Perf, min(o.snapLen, asm.MaxSnapLen) // the one that carries them
+	}
+	if !config.Replay {
+		places := run.Places(o.place, o.direction)
+		if config.Place = places[0]; len(places) > 1 {
+			config.Place, config.Places = asm.XDP, places
+		}
 	}
 	if config.Replay {
 		config.Transport = asm.Perf // whose program says nothing of this machine, for who only looks at it

@@ -29,6 +29,8 @@ type options struct {
 	duration     time.Duration
 	all          bool
 	mode         loader.Mode
+	place        run.Place
+	direction    run.Direction
 	transport    asm.Transport
 	buffer       int    // bytes per CPU; 0: the default of asm and reader
 	sample       uint32 // one packet in so many; 0: all
@@ -56,6 +58,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "count", "c", "stop after N events")
 	flags.Var(value[time.Duration]{&o.duration, parseDuration, "D"}, "duration", "stop after D: 10s, 5m, 1h30m")
 	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
+	o.addPlace(cmd)
 	o.addMode(cmd)
 	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
 	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, asm.Mmap) })
@@ -87,6 +90,14 @@ func (o *options) addOutput(cmd *cobra.Command) {
 	complete(cmd, "output", format.Names)
 }
 
+func (o *options) addPlace(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Var(value[run.Direction]{&o.direction, parseDirection, "D"}, "direction", "in (default): packets received; out: those sent, at tc; inout: both")
+	complete(cmd, "direction", func() []string { return wordsOf(run.In, run.InOut) })
+	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: xdp, else tc), xdp, tc")
+	complete(cmd, "place", func() []string { return wordsOf(run.AnyPlace, run.AtTC) })
+}
+
 func (o *options) addMode(cmd *cobra.Command) {
 	cmd.Flags().Var(value[loader.Mode]{&o.mode, parseMode, "MODE"}, "mode",
 		"auto (default: native, else generic), native, generic, offload")
@@ -110,7 +121,7 @@ func (o *options) lines() format.Kind {
 }
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "transport", "buffer", "time", "netns", "metrics"}
+var liveFlags = [...]string{"iface", "mode", "place", "direction", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "netns"}
@@ -133,6 +144,14 @@ func (o *options) check(given *pflag.FlagSet) error {
 	o.transportGiven = given.Changed("transport")
 	if err := o.checkStyle(given); err != nil {
 		return err
+	}
+	switch {
+	case o.place == run.InXDP && o.direction == run.Out:
+		return usage("--place xdp sees what is received alone: --direction out is seen at tc")
+	case (o.place == run.AtTC || o.direction == run.Out) && given.Changed("mode"):
+		return usage("--mode is about XDP: it means nothing at tc")
+	case o.place == run.AnyPlace && given.Changed("mode"):
+		o.place = run.InXDP
 	}
 	if o.sample > 0 && o.sampleRandom > 0 {
 		return usage("--sample and --sample-random exclude each other")
@@ -205,6 +224,8 @@ func (o *options) run(program asm.Config) run.Options {
 		Interfaces:     o.interfaces,
 		Netns:          o.netns,
 		Mode:           o.mode,
+		Place:          o.place,
+		Direction:      o.direction,
 		FixedTransport: o.transportGiven || o.write != "",
 		File:           o.file,
 		Engine:         o.engine,

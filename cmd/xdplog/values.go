@@ -88,6 +88,20 @@ func parseEngine(s string) (run.Engine, error) {
 	return run.Engine{}, fmt.Errorf("must be one of %s", strings.Join(engineNames(), ", "))
 }
 
+func parsePlace(s string) (run.Place, error) { return parseWord(s, run.AnyPlace, run.AtTC) }
+
+func parseDirection(s string) (run.Direction, error) { return parseWord(s, run.In, run.InOut) }
+
+// parseWord is the value from first to last that has a name.
+func parseWord[T named](s string, first, last T) (T, error) {
+	for v := first; v <= last; v++ {
+		if v.String() == s {
+			return v, nil
+		}
+	}
+	return first, fmt.Errorf("must be one of %s", strings.Join(wordsOf(first, last), ", "))
+}
+
 func parseTransport(s string) (asm.Transport, error) {
 	return parseName(s, asm.ParseTransport, asm.Perf, asm.Mmap)
 }

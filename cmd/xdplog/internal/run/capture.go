@@ -56,35 +56,23 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 		c.closers = append(c.closers, endpoint)
 	}
-	o.Program.Interfaces = min(len(o.Interfaces), asm.MaxInterfaces) // those beyond share the last one's counters
-	collection, events, err := load(o.Program)
-	if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
-		if !o.Quiet {
-			fmt.Fprintln(env.Stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
-		}
-		o.Program.Transport = asm.Ringbuf
-		collection, events, err = load(o.Program)
-	}
+	collection, events, attached, err := o.stand(env)
 	if err != nil {
 		return nil, err
 	}
 	c.closers = append(c.closers, closeCollection{collection}, events)
-
 	var attachments []attachment
 	var interfaces []names.Interface
 	var recorded []capfile.Interface
-	for i, name := range o.Interfaces {
-		a, err := loader.Attach(collection, loader.Options{
-			Interface: name, Mode: o.Mode, Namespace: o.Netns, Slot: uint8(min(i, asm.MaxInterfaces-1)),
-		})
-		if err != nil {
-			return nil, err
-		}
+	each := len(Places(o.Place, o.Direction))
+	for number, a := range attached {
 		c.closers = append(c.closers, a)
 		attachments = append(attachments, a)
-		attached := names.Interface{Index: a.Index(), Name: a.Interface()}
-		interfaces = append(interfaces, attached)
-		recorded = append(recorded, capfile.Interface{Interface: attached, Speed: a.Speed()})
+		if number%each == 0 {
+			named := names.Interface{Index: a.Index(), Name: a.Interface()}
+			interfaces = append(interfaces, named)
+			recorded = append(recorded, capfile.Interface{Interface: named, Speed: a.Speed()})
+		}
 	}
 	if packets != nil {
 		if err := packets.Begin(recorded); err != nil {
@@ -130,6 +118,44 @@ func (c *Capture) Run(ctx context.Context) error {
 		err = OneOf(err, c.session.record.Close())
 	}
 	return err
+}
+
+// stand has the programs in the kernel, and on all interfaces. Where one has no XDP
+// slot for us, and the place may be any, its packets are looked at tc instead.
+func (o *Options) stand(env Environment) (*ebpf.Collection, *reader.Reader, []standing, error) {
+	interfaces := make([]interfacePlaces, len(o.Interfaces))
+	for i, name := range o.Interfaces {
+		interfaces[i] = interfacePlaces{name: name, places: Places(o.Place, o.Direction)}
+	}
+	for {
+		places, err := programs(interfaces)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		o.Program.Place, o.Program.Places = asm.XDP, places
+		collection, events, err := load(o.Program)
+		if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
+			if !o.Quiet {
+				fmt.Fprintln(env.Stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
+			}
+			o.Program.Transport = asm.Ringbuf
+			collection, events, err = load(o.Program)
+		}
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		attached, failed, err := o.attach(collection, interfaces)
+		if err == nil {
+			return collection, events, attached, nil
+		}
+		events.Close()
+		collection.Close()
+		if failed < 0 || o.Place != AnyPlace || o.Mode != loader.Auto {
+			return nil, nil, nil, err
+		}
+		interfaces[failed].why = err
+		interfaces[failed].places = Places(AtTC, o.Direction)
+	}
 }
 
 // load puts the program into the kernel, and opens the reader of its events.

@@ -32,9 +32,11 @@ type Options struct {
 	Program asm.Config // what to report
 
 	// Where packets come from: interfaces, or a file for [File].
-	Interfaces     []string // none: the default route's
-	Netns          string   // network namespace of the interfaces; "": this one
-	Mode           loader.Mode
+	Interfaces     []string    // none: the default route's
+	Netns          string      // network namespace of the interfaces; "": this one
+	Mode           loader.Mode // of the XDP slot
+	Place          Place
+	Direction      Direction
 	FixedTransport bool   // that of Program or none, where it can't be had
 	File           string // to read; "-": standard input
 	Engine         Engine // what its packets are run through; the zero engine is the first of [Engines]

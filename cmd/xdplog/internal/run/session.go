@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
@@ -26,6 +27,7 @@ type eventSource interface {
 // An attachment is a [loader.Attachment].
 type attachment interface {
 	Interface() string
+	Place() asm.Place
 	Mode() loader.Mode
 	Fallback() error
 	Away() time.Duration
@@ -118,7 +120,14 @@ func (s *session) greet() {
 		if away := a.Away(); away > 0 {
 			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))
 		}
-		fmt.Fprintf(s.Stderr, "listening on %s (%s XDP%s), received packets only; Ctrl-C ends\n", names.OneWord(a.Interface()), a.Mode(), why)
+		at, what := a.Mode().String()+" XDP", "received packets only"
+		if a.Place() != asm.XDP {
+			at = a.Place().String()
+		}
+		if a.Place() == asm.TCEgress {
+			what = "sent packets only"
+		}
+		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what)
 	}
 	if s.metrics != "" {
 		fmt.Fprintf(s.Stderr, "metrics on %s\n", s.metrics)

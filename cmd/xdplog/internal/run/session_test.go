@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
@@ -33,6 +34,7 @@ func newFakeAttachment() *fakeAttachment {
 }
 
 func (*fakeAttachment) Interface() string     { return "eth0" }
+func (*fakeAttachment) Place() asm.Place      { return asm.XDP }
 func (*fakeAttachment) Mode() loader.Mode     { return loader.Generic }
 func (a *fakeAttachment) Fallback() error     { return a.fallback }
 func (a *fakeAttachment) Away() time.Duration { return 0 }
