@@ -88,7 +88,9 @@ const (
 	parse   label = "parse"
 )
 
-// begin is also where the program goes on from copyAll, once, and begins anew.
+// begin is also where the program goes on from copyAll, once, and begins anew. What
+// goes round is entered by jumps alone: the verifier takes no
+// loop that is closed by falling through.
 // How much of the packet is copied is in copiedSlot: the verifier follows it, and
 // so sees that there is an end to this.
 func (t trafficControl) begin(b *builder) {
@@ -101,10 +103,6 @@ func (t trafficControl) begin(b *builder) {
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
 	b.JumpIf(bpf.R1, bpf.JEq, 0, parse)
 	b.Emit(bpf.Mov.Imm(header, copyUsual))
-	b.Jump(copyIt)
-
-	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
 
 	// header is how much, at most; end will be the copy, record how long it is.
 	b.Block(copyIt)
@@ -151,6 +149,12 @@ func (t trafficControl) begin(b *builder) {
 
 	b.Block(copied)
 	b.Emit(bpf.Add.Reg(end, record))
+	b.Jump(parse)
+
+	b.Block(copyAll)
+	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Jump(copyIt)
+
 	b.Block(parse)
 }
 

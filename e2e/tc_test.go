@@ -249,7 +249,7 @@ func TestBothAtOnce(t *testing.T) {
 		end := capture.stop(t)
 		c := end.counters
 		t.Logf("%+v", c)
-		if c.Seen != c.Matched || c.Captured != uint64(len(end.lines)) || c.Captured+c.Lost != c.Matched || c.Captured < 1000 {
+		if c.Seen != c.Matched || c.Captured != uint64(len(end.lines)) || c.Captured+c.Lost != c.Matched || c.Captured < 200 {
 			t.Errorf("%d events, counters %+v", len(end.lines), c)
 		}
 		var ways [2]int
@@ -263,7 +263,7 @@ func TestBothAtOnce(t *testing.T) {
 				t.Fatalf("event is %v", e)
 			}
 		}
-		if ways[0] < 100 || ways[1] < 100 {
+		if ways[0] < 20 || ways[1] < 20 {
 			t.Errorf("%v events received and sent", ways)
 		}
 		lab.wantNothingAtTC(t)

@@ -176,6 +176,9 @@ func (s *site) addFilter(prog *ebpf.Program, at asm.Place) (_ *filter, err error
 		Name:         name,
 		DirectAction: true,
 	})
+	if errors.Is(err, unix.ENOENT) {
+		return nil, explain(err, "attach to %s: this kernel has no bpf filters: it needs CONFIG_NET_CLS_BPF (module cls_bpf)", s.link.name)
+	}
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EEXIST) {
 		return nil, explain(err, "attach to %s: the filters of priority %d at %v are of another kind than bpf: move them to another priority", s.link.name, filterPriority, at)
 	}
@@ -212,6 +215,9 @@ func (f *filter) needQdisc() error {
 	if err == nil {
 		f.made = true
 		return nil
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return explain(err, "this kernel has no clsact qdisc: it needs CONFIG_NET_SCH_INGRESS (module sch_ingress)")
 	}
 	if !errors.Is(err, unix.EEXIST) {
 		return f.site.explain(err)

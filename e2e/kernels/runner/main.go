@@ -95,7 +95,7 @@ func fetch(cache string, chosen []kernel) error {
 	suites := map[string][]string{} // by architecture
 	var wanted []kernel
 	for _, k := range chosen {
-		if _, err := os.Stat(filepath.Join(cache, k.series)); err != nil {
+		if !complete(filepath.Join(cache, k.series)) {
 			wanted = append(wanted, k)
 			suites[k.machine.arch] = append(suites[k.machine.arch], k.suite)
 		}
@@ -118,6 +118,9 @@ func fetch(cache string, chosen []kernel) error {
 		}
 		if err := apts[k.machine.arch].fetch(k, dir); err != nil {
 			return fmt.Errorf("fetch kernel %s: %w", k.series, err)
+		}
+		if err := os.RemoveAll(filepath.Join(cache, k.series)); err != nil { // one that lacks a module
+			return err
 		}
 		if err := os.Rename(dir, filepath.Join(cache, k.series)); err != nil { // all of it, or none
 			return err

@@ -14,7 +14,17 @@ import (
 )
 
 // modules are those that the tests need and the kernels don't have built in.
-var modules = []string{"veth"}
+var modules = []string{"veth", "sch_ingress", "cls_bpf"}
+
+// complete reports whether a folder has all that is needed of a kernel.
+func complete(dir string) bool {
+	for _, module := range modules {
+		if _, err := os.Stat(filepath.Join(dir, module+".ko")); err != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // An apt is one with a configuration, lists and a cache of its own, so that
 // the machine's are as they were.
