@@ -38,6 +38,9 @@ var promises = []promise{
 	{"program, perf in batches, ns a packet", "TestRun", "perf-ns", 300, false},
 	{"program, mmap, ns a packet", "TestRun", "mmap-ns", 60, false},
 	{"program, mmap as part of ringbuf", "TestRun", "mmap/ringbuf", 0.4, false},
+	{"program at tc, perf, times XDP's", "TestRun", "tc-perf/xdp", 1.3, false},
+	{"program at tc, mmap, times XDP's", "TestRun", "tc-mmap/xdp", 1.3, false},
+	{"program at tc, mmap without time stamps, times XDP's", "TestRun", "tc-mmap-none/xdp", 1.3, false},
 	{"program, a wake-up per event, times mmap", "TestRun", "wakeup-each/mmap", 25, true},
 
 	{"lost of 10,000,000, mmap, -o none", "Command/output=none/transport=mmap", "lost", 0, false},

@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkTestRun measures what the program costs a packet in the harness of
-// BPF_PROG_TEST_RUN, of which pass-ns is the floor, while a reader takes the
-// events. All ways are measured in turn, over and over, and their medians
+// BPF_PROG_TEST_RUN, of which pass-ns is the floor (at tc tc-pass-ns), while a reader
+// takes the events. All ways are measured in turn, over and over, and their medians
 // given: what disturbs the machine disturbs all of them alike.
 func BenchmarkTestRun(b *testing.B) {
 	needPrivilege(b)
@@ -37,6 +37,9 @@ func BenchmarkTestRun(b *testing.B) {
 			row.capture.finish(b)
 		}
 	}
+	for _, way := range []string{"perf", "mmap", "mmap-none"} { // the harness taken off
+		b.ReportMetric((medians["tc-"+way]-medians["tc-pass"])/(medians[way]-medians["pass"]), "tc-"+way+"/xdp")
+	}
 	b.ReportMetric(medians["mmap"]/medians["ringbuf"], "mmap/ringbuf")
 	b.ReportMetric(medians["wakeup-each"]/medians["mmap"], "wakeup-each/mmap")
 	b.ReportMetric(medians["wakeup-each"]/medians["perf"], "wakeup-each/perf")
@@ -53,28 +56,37 @@ type programRow struct {
 
 func programRows(b *testing.B) []*programRow {
 	b.Helper()
-	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type:         ebpf.XDP,
-		License:      "MIT",
-		Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, 2), bpf.Return()}, // XDP_PASS
-	})
-	if err != nil {
-		b.Fatal(err)
+	pass := func(kind ebpf.ProgramType) *ebpf.Program {
+		program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+			Type:         kind,
+			License:      "MIT",
+			Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, 2), bpf.Return()}, // XDP_PASS
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { program.Close() })
+		return program
 	}
-	b.Cleanup(func() { pass.Close() })
 	const portion = 16_000 // enough to reach the mark at which readers are woken
-	rows := []*programRow{{name: "pass", program: pass, portion: portion}}
+	rows := []*programRow{{name: "pass", program: pass(ebpf.XDP), portion: portion}}
 	ways := contenders()
 	for _, clock := range []asm.Clock{asm.CoarseClock, asm.NoClock} {
 		cfg := asm.Config{Transport: asm.Mmap, Clock: clock}
 		ways = append(ways, contender{"mmap-" + clock.String(), captureOptions{Config: cfg}})
+	}
+	for name, cfg := range map[string]asm.Config{
+		"perf": {}, "mmap": {Transport: asm.Mmap}, "mmap-none": {Transport: asm.Mmap, Clock: asm.NoClock},
+	} {
+		cfg.Place = asm.TCIngress
+		ways = append(ways, contender{"tc-" + name, captureOptions{Config: cfg}})
 	}
 	for _, way := range ways {
 		c := loadCapture(b, way.captureOptions)
 		rows = append(rows, &programRow{name: way.name, program: c.program, capture: c, portion: portion})
 	}
 	rows[1].portion = 2000 // it is slow
-	return rows
+	return append(rows, &programRow{name: "tc-pass", program: pass(ebpf.SchedCLS), portion: portion})
 }
 
 func (row *programRow) measure(b *testing.B, runner *thread, frame []byte) {

@@ -37,11 +37,15 @@ import (
 
 // Options of a [Capture]. The zero value captures the TCP and UDP packets that
 // the default route's interface receives.
+//
+// With Config.Places each interface has its own place. An interface may be named
+// twice: "eth0" and "eth0" at [asm.XDP] and [asm.TCEgress] are both halves of its
+// connections, and each event says its direction.
 type Options struct {
 	Interfaces []string       // names or alternative names; none: the default route's
 	Namespace  string         // of all interfaces, as in [loader.Options]; "": the caller's own
 	Mode       loader.Mode    // default: native, else generic
-	Config     asm.Config     // the program; of Interfaces 0: one for each interface
+	Config     asm.Config     // the program; of Interfaces 0, and no Places: one for each interface
 	Reader     reader.Options // how its events are read
 }
 
@@ -88,7 +92,7 @@ func Open(opts Options) (*Capture, error) {
 	}()
 
 	var err error
-	if opts.Config.Interfaces == 0 {
+	if opts.Config.Interfaces == 0 && len(opts.Config.Places) == 0 {
 		opts.Config.Interfaces = min(len(interfaces), asm.MaxInterfaces)
 	}
 	if c.program, err = loader.Load(opts.Config); err != nil {
@@ -97,9 +101,12 @@ func Open(opts Options) (*Capture, error) {
 	if c.events, err = reader.New(c.program, opts.Reader); err != nil {
 		return nil, err
 	}
+	places := opts.Config.Programs()
 	for i, name := range interfaces {
-		slot := uint8(min(i, max(1, opts.Config.Interfaces)-1))
-		a, err := loader.Attach(c.program, loader.Options{Interface: name, Namespace: opts.Namespace, Mode: opts.Mode, Slot: slot})
+		slot := min(i, len(places)-1)
+		a, err := loader.Attach(c.program, loader.Options{
+			Interface: name, Namespace: opts.Namespace, Mode: opts.Mode, Slot: uint8(slot), Place: places[slot], Config: opts.Config,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -263,4 +264,33 @@ func TestCountersOf(t *testing.T) {
 			t.Errorf("interface %d matched %d packets, want %d", slot, counters.Matched(), want)
 		}
 	}
+}
+
+// TestPlaces has each interface at its own place: what one sends, the other receives.
+func TestPlaces(t *testing.T) {
+	lab := newLab(t)
+	c := open(t, Options{
+		Interfaces: []string{"v1", "v0"}, Namespace: lab.name,
+		Config: asm.Config{Places: []asm.Place{asm.TCEgress, asm.XDP}},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const sent = 10
+	lab.send(t, sent)
+	time.AfterFunc(100*time.Millisecond, cancel)
+	seen := map[wire.Direction]int{}
+	for event, err := range c.All(ctx) {
+		must(t, err)
+		seen[event.Direction]++
+	}
+	if seen[wire.Out] != sent || seen[wire.In] != sent {
+		t.Errorf("%v events, want %d each way", seen, sent)
+	}
+	for slot := range uint8(2) {
+		if counters, err := c.CountersOf(slot); err != nil || counters.Captured != sent {
+			t.Errorf("program %d: %+v, %v", slot, counters, err)
+		}
+	}
+	must(t, c.Close())
+	lab.bare(t)
 }
