@@ -93,6 +93,15 @@ func TestContainer(t *testing.T) {
 			t.Errorf("exit status is %d after SIGTERM, want 0:\n%s", end.status, end.stderr)
 		}
 		lab.wantNoProgram(t)
+
+		// Killed, as when memory is short, and started again by the runtime.
+		launch(t, lab.right, contained("-i", right(0), "--mode", mode)).read().listens(t).kill(t)
+		lab.wantProgram(t, mode)
+		capture = launch(t, lab.right, contained("-i", right(0), "-o", "json", "--mode", mode)).read().listens(t)
+		lab.udp(t, 0, false, 53, 1, 18)
+		capture.want(t, udp4)
+		capture.stop(t)
+		lab.wantNoProgram(t)
 	}
 	end := launch(t, lab.right, contained("check", "-i", right(0))).read().wait(t)
 	if end.status != 0 {

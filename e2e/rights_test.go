@@ -61,24 +61,33 @@ func TestCapabilities(t *testing.T) {
 			lab.wantNoProgram(t)
 		})
 	}
-	t.Run("to take over without CAP_SYS_ADMIN", func(t *testing.T) {
-		lab.xdplog(t).kill(t)
-		cmd := command("-i", right(0), "--place", "xdp")
-		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
-		launch(t, lab.right, cmd).read().complains(t, 1, "CAP_SYS_ADMIN")
-		lab.wantProgram(t, "native")
+	t.Run("to take over", func(t *testing.T) {
+		for _, mode := range []string{"native", "generic"} {
+			lab.xdplog(t, "--mode", mode).kill(t)
+			left := lab.wantProgram(t, mode)
+			cmd := command("-i", right(0), "-o", "json", "--mode", "generic")
+			cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
+			capture := launch(t, lab.right, cmd).read().listens(t)
+			if said := capture.stderr.String(); !strings.Contains(said, fmt.Sprintf("from a killed xdplog (program %d)", left.id)) {
+				t.Errorf("it does not say that it took over program %d:\n%s", left.id, said)
+			}
+			lab.wantProgram(t, "generic")
+			lab.send(t, marker())
+			if e := capture.next(t); !e.isMarker() {
+				t.Errorf("event is %v, want the one just sent", e)
+			}
+			capture.stop(t)
+			lab.wantNoProgram(t)
 
-		cmd = command("-i", right(0), "-o", "json") // stands at tc, then
-		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
-		capture := launch(t, lab.right, cmd).read().listens(t)
-		lab.udp(t, 0, false, 53, 1, 18)
-		capture.want(t, udp4)
-		if said := capture.stderr.String(); !strings.Contains(said, "tc ingress") || !strings.Contains(said, "CAP_SYS_ADMIN") {
-			t.Errorf("it does not say where it stands and why:\n%s", said)
+			lab.xdplog(t, "--mode", mode).kill(t)
+			lab.wantProgram(t, mode)
+			cmd = command("detach", "-i", right(0))
+			cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
+			if end := launch(t, lab.right, cmd).read().wait(t); end.status != 0 {
+				t.Errorf("detach: exit status is %d, want 0:\n%s", end.status, end.stderr)
+			}
+			lab.wantNoProgram(t)
 		}
-		capture.stop(t)
-		lab.xdplog(t).stop(t)
-		lab.wantNoProgram(t)
 	})
 	t.Run("into a namespace without CAP_SYS_ADMIN", func(t *testing.T) {
 		outside, name := lab.elsewhere(t)

@@ -256,13 +256,13 @@ func (a *Attachment) set(mode Mode, old **attached) error {
 	if *old != nil {
 		before := *old
 		if before.mode == mode {
-			return c.setXDP(index, a.prog.FD(), mode, before.prog.FD())
+			return c.setXDP(index, a.prog.FD(), mode, before.fd())
 		}
-		there := before.prog
+		there := before.fd()
 		if a.site.retire(before.mode, there, a.passer) {
-			there = a.passer.prog
+			there = a.passer.prog.FD()
 		}
-		if err := c.setXDP(index, noProgram, before.mode, there.FD()); err != nil {
+		if err := c.setXDP(index, noProgram, before.mode, there); err != nil {
 			return err
 		}
 		*old = nil

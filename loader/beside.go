@@ -203,7 +203,7 @@ func (b *besideStand) beside() *Program {
 		return nil
 	}
 	mode, _ := now.mode(b.target)
-	there := inspect(b.target, mode)
+	there := inspect(now.index, b.target, mode)
 	defer there.close()
 	p := there.program()
 	return &p

@@ -81,7 +81,7 @@ func detachXDP(iface, namespace string) (Removed, error) {
 		if id == 0 {
 			continue
 		}
-		there := inspect(id, Mode(mode))
+		there := inspect(s.link.index, id, Mode(mode))
 		defer there.close()
 		if found == nil || there.ours() {
 			found = &there
@@ -94,7 +94,7 @@ func detachXDP(iface, namespace string) (Removed, error) {
 		return Removed{}, err
 	}
 	inherited := s.inherit(found)
-	err = s.takeOff(found.id, found.mode, found.prog, passer)
+	err = s.takeOff(found.id, found.mode, found.fd(), passer)
 	if errors.Is(err, unix.ENODEV) {
 		err = s.explain(err)
 	}

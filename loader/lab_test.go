@@ -245,6 +245,16 @@ func (l *lab) bare(t testing.TB) {
 	}
 }
 
+// heldBy fails the test unless v0 has the program of a job, in a mode.
+func (l *lab) heldBy(t testing.TB, p *process, mode Mode) {
+	t.Helper()
+	var id uint32
+	if _, err := fmt.Sscanf(p.said, "attached %d", &id); err != nil {
+		t.Fatalf("it says %q: %v", p.said, err)
+	}
+	l.hold(t, id, mode)
+}
+
 func (l *lab) options(mode Mode) Options {
 	return Options{Interface: "v0", Mode: mode, Namespace: l.name}
 }
@@ -301,7 +311,7 @@ func (l *lab) force(t testing.TB, prog *ebpf.Program, mode Mode) {
 	must(t, err)
 	expected := noProgram
 	if id := now.programs[mode]; id != 0 {
-		there := inspect(id, mode)
+		there := inspect(index, id, mode)
 		defer there.close()
 		expected = there.prog.FD()
 	}

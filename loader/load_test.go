@@ -85,15 +85,6 @@ func TestMissingCapabilities(t *testing.T) {
 	}
 }
 
-func TestStrangerWithoutItsName(t *testing.T) {
-	lab := newLab(t)
-	prog, id := stranger(t)
-	lab.force(t, prog, Native)
-	p := start(t, lab.namespace(t), []capability{unix.CAP_SYS_ADMIN}, "v0", "auto", "")
-	saysText(t, p.said, fmt.Sprintf("id %d (its name can't be read without CAP_SYS_ADMIN), native", id))
-	lab.hold(t, id, Native)
-}
-
 func TestLacking(t *testing.T) {
 	const bpfOnly, admin, net = 1 << unix.CAP_BPF, 1 << unix.CAP_SYS_ADMIN, 1 << unix.CAP_NET_ADMIN
 	for _, test := range []struct {

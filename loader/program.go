@@ -19,11 +19,15 @@ type attached struct {
 	prog *ebpf.Program // nil if it can't be opened
 }
 
-// inspect opens the program that is on an interface in a mode. Its name takes
-// CAP_SYS_ADMIN: without, the program has none.
-func inspect(id uint32, mode Mode) attached {
+// inspect opens the program that is on an interface of the calling thread's network
+// namespace in a mode, and reads its name. Without CAP_SYS_ADMIN it can only be
+// read, and on some kernels not even that.
+func inspect(index int, id uint32, mode Mode) attached {
 	there := attached{id: id, mode: mode}
 	prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
+	if denied(err) {
+		there.name, _ = peekName(index, id)
+	}
 	if err != nil {
 		return there
 	}
@@ -36,13 +40,21 @@ func inspect(id uint32, mode Mode) attached {
 	return there
 }
 
+// fd is what setXDP expects where this program is.
+func (p *attached) fd() int {
+	if p.prog == nil {
+		return anyProgram
+	}
+	return p.prog.FD()
+}
+
 func (p *attached) close() {
 	if p.prog != nil {
 		p.prog.Close()
 	}
 }
 
-func (p *attached) ours() bool { return p.name == asm.ProgramName && p.prog != nil }
+func (p *attached) ours() bool { return p.name == asm.ProgramName }
 
 // program is what is told of it.
 func (p *attached) program() Program {

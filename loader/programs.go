@@ -52,7 +52,7 @@ func Programs(iface, namespace string) ([]Program, error) {
 			if id == 0 {
 				continue
 			}
-			there := inspect(id, Mode(mode))
+			there := inspect(l.index, id, Mode(mode))
 			p := there.program()
 			there.close()
 			for _, program := range []uint32{0, id} {

@@ -70,9 +70,13 @@ func (p *passer) close() {
 // of Linux): a program that asks for its interface then makes the kernel follow
 // a null pointer. The passer asks for nothing.
 //
-// It reports whether the passer is there now.
-func (s *site) retire(mode Mode, prog *ebpf.Program, passer *passer) bool {
-	if mode != Native || passer == nil || s.conn.setXDP(s.link.index, passer.prog.FD(), mode, prog.FD()) != nil {
+// A program that could not be opened is replaced in any mode, for the passer can be
+// expected from then on. It reports whether the passer is there now.
+func (s *site) retire(mode Mode, expected int, passer *passer) bool {
+	if mode != Native && expected != anyProgram || passer == nil {
+		return false
+	}
+	if s.conn.setXDP(s.link.index, passer.prog.FD(), mode, expected) != nil {
 		return false
 	}
 	quiesce()

@@ -187,22 +187,29 @@ func attributes(b []byte, f func(kind uint16, value []byte) error) error {
 	return nil
 }
 
-const noProgram = -1 // in place of a descriptor
+// In place of a descriptor.
+const (
+	noProgram  = -1
+	anyProgram = -2
+)
 
 // setXDP attaches a program (a descriptor) in a mode; noProgram takes it off.
 // If expected is a descriptor, it must be that of the program which is there
-// now, else there must be none: both are one step with the change (Linux 5.7).
+// now, and if it is noProgram, there must be none: both are one step with the
+// change (Linux 5.7). With anyProgram what is there goes, whatever it is.
 func (c *conn) setXDP(index, program int, mode Mode, expected int) error {
 	flags := mode.flag()
-	if expected == noProgram {
+	switch expected {
+	case noProgram:
 		flags |= unix.XDP_FLAGS_UPDATE_IF_NOEXIST
-	} else {
+	case anyProgram:
+	default:
 		flags |= unix.XDP_FLAGS_REPLACE
 	}
 	xdp := nl.NewRtAttr(unix.IFLA_XDP|unix.NLA_F_NESTED, nil)
 	xdp.AddRtAttr(unix.IFLA_XDP_FD, nl.Uint32Attr(uint32(program)))
 	xdp.AddRtAttr(unix.IFLA_XDP_FLAGS, nl.Uint32Attr(flags))
-	if expected != noProgram {
+	if expected >= 0 {
 		xdp.AddRtAttr(unix.IFLA_XDP_EXPECTED_FD, nl.Uint32Attr(uint32(expected)))
 	}
 

@@ -100,7 +100,7 @@ func (s *site) rival(wanted Mode) (*attached, error) {
 	}
 	for mode, id := range now.programs {
 		if mode := Mode(mode); id != 0 && mode.excludes(wanted) {
-			there := inspect(id, mode)
+			there := inspect(s.link.index, id, mode)
 			return &there, nil
 		}
 	}
@@ -112,7 +112,7 @@ func (s *site) rival(wanted Mode) (*attached, error) {
 // network namespace: then its owner's claim is there, but it has the program open;
 // or unless somebody keeps all from the claim: then its owner has a second one.
 func (s *site) abandoned(there *attached) error {
-	if !there.ours() {
+	if !there.ours() || there.prog == nil && s.claim.second { // no one step, and no claim
 		return s.occupied(there)
 	}
 	if owner := s.owner(asm.XDP, there.id); owner != nil {

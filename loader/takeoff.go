@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,7 +23,7 @@ func (a *Attachment) shut() error {
 		return err
 	}
 	var err error
-	a.away.Add(int64(a.site.wait(a.mode, func() { err = a.site.takeOff(a.id, a.mode, a.prog, a.passer) })))
+	a.away.Add(int64(a.site.wait(a.mode, func() { err = a.site.takeOff(a.id, a.mode, a.prog.FD(), a.passer) })))
 	if err == nil {
 		a.site.putBack(a.offloads)
 	}
@@ -42,15 +41,15 @@ func (a *Attachment) shut() error {
 // takeOff takes the program off the interface, and asks whether it is off: a
 // request may succeed and change nothing. The error is ENODEV if the interface
 // is gone, and wraps ErrReplaced if another program is in its place.
-func (s *site) takeOff(id uint32, mode Mode, prog *ebpf.Program, passer *passer) error {
-	if s.retire(mode, prog, passer) {
-		id, prog = passer.id, passer.prog
+func (s *site) takeOff(id uint32, mode Mode, fd int, passer *passer) error {
+	if s.retire(mode, fd, passer) {
+		id, fd = passer.id, passer.prog.FD()
 	}
 	var err error
 	for attempt := range 5 {
 		time.Sleep(time.Duration(attempt*attempt) * 10 * time.Millisecond)
 
-		err = s.conn.setXDP(s.link.index, noProgram, mode, prog.FD())
+		err = s.conn.setXDP(s.link.index, noProgram, mode, fd)
 		now, asked := s.conn.link(s.link.index)
 		if asked != nil {
 			if errors.Is(asked, unix.ENODEV) {
@@ -68,7 +67,7 @@ func (s *site) takeOff(id uint32, mode Mode, prog *ebpf.Program, passer *passer)
 			continue
 		}
 		if other := now.programs[mode]; err != nil && other != 0 {
-			there := inspect(other, mode)
+			there := inspect(s.link.index, other, mode)
 			there.close()
 			return fmt.Errorf("%s: the program was %w by %s, which is left alone", s.link.name, ErrReplaced, there.program())
 		}
@@ -126,7 +125,7 @@ func (a *Attachment) takeOffIn(path string) error {
 	}
 	for _, l := range links {
 		if mode, on := l.mode(a.id); on {
-			return (&site{conn: c, link: l}).takeOff(a.id, mode, a.prog, a.passer)
+			return (&site{conn: c, link: l}).takeOff(a.id, mode, a.prog.FD(), a.passer)
 		}
 	}
 	return unix.ENODEV

@@ -183,7 +183,7 @@ func (a *Attachment) checkProgram(now *link) {
 	}
 	for mode, id := range now.programs {
 		if mode := Mode(mode); id != 0 && mode.excludes(a.mode) {
-			there := inspect(id, mode)
+			there := inspect(now.index, id, mode)
 			there.close()
 			a.report(fmt.Errorf("the program on %s was %w by %s", a.Interface(), ErrReplaced, there.program()))
 			return
