@@ -62,6 +62,28 @@ func soakCommand(t *testing.T, transport asm.Transport, mode string, life time.D
 	begin().stop(t).balances(t) // and takes off what the last one left
 }
 
+// TestLinkUnderFlood ends and kills a program that is held by a link while packets
+// arrive: it is off then, without anybody's doing, and the kernel lives.
+func TestLinkUnderFlood(t *testing.T) {
+	lab := newLab(t)
+	begin := func() *process {
+		return start(t, lab.right, "-i", right(0), "-o", "none", "--attach", "link").listens(t)
+	}
+	first := begin()
+	flooding := lab.floodOn(t)
+	first.stop(t).balances(t)
+	for range 10 {
+		stopped := begin()
+		time.Sleep(20 * time.Millisecond)
+		stopped.stop(t).balances(t)
+		killed := begin()
+		time.Sleep(20 * time.Millisecond)
+		killed.kill(t)
+		lab.wantNoProgram(t)
+	}
+	flooding.pause(t)
+}
+
 // harass runs, slows, stops and continues a process for a time, and returns the
 // memory that it has then, in MB.
 func (p *process) harass(t testing.TB, d time.Duration) float64 {

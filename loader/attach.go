@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	bpflink "github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
@@ -18,6 +19,7 @@ import (
 type Options struct {
 	Interface string // name or alternative name; required: see [DefaultInterface]
 	Mode      Mode   // of the XDP slot; default Auto: native, else generic
+	Method    Method // by what the XDP slot holds it; default ByNetlink
 
 	// Place is where the program stands that is to be attached: the one for which
 	// it was made, see [asm.Config.Place]. Default: [asm.XDP].
@@ -54,6 +56,8 @@ type Attachment struct {
 	passer   *passer       // takes its place before it is taken off: see retire; nil: none
 	id       uint32
 	mode     Mode
+	method   Method
+	held     bpflink.Link  // by which the program is attached; nil: by netlink
 	refused  *RefusedError // nil: the first mode was taken
 	harm     *HarmError    // nil: native mode was tried, or not wanted
 	offloads offloads      // switched off by the kernel for the program
@@ -69,7 +73,8 @@ type Attachment struct {
 // Attach attaches a program of coll to an interface.
 // Where a killed xdplog left its program, that is replaced, in one step if it
 // is in the wanted mode. It needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a
-// namespace other than the caller's and to take over.
+// namespace other than the caller's. To know a program that was left takes
+// CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON on a kernel that has BTF.
 //
 // A living xdplog on the interface is a [WatchedError], any other program an
 // [OccupiedError], and a driver that refuses a [RefusedError]; [ErrNoInterface]
@@ -99,8 +104,11 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if int(opts.Mode) >= len(modeNames) {
 		return nil, fmt.Errorf("attach: no such mode: %s", opts.Mode)
 	}
+	if int(opts.Method) >= len(methodNames) {
+		return nil, fmt.Errorf("attach: no such method: %s", opts.Method)
+	}
 
-	a := &Attachment{lost: make(chan error, 1), place: opts.Place}
+	a := &Attachment{lost: make(chan error, 1), place: opts.Place, method: opts.Method}
 	a.close = sync.OnceValue(a.shut)
 	defer func() {
 		if err != nil {
@@ -225,6 +233,14 @@ func (a *Attachment) put(wanted Mode, words *ebpf.Map) error {
 			order = order[1:]
 		}
 	}
+	if a.method == ByLink && order[0] == Native {
+		if harm := a.site.harmOfLink(); harm != nil {
+			if wanted == Native {
+				return fmt.Errorf("attach to %s: %w: attach by netlink, or in generic mode", a.site.link.name, harm)
+			}
+			a.harm, order = harm, []Mode{Generic}
+		}
+	}
 	before, featured := a.site.features()
 	for _, mode := range order {
 		var err error
@@ -250,12 +266,13 @@ func (a *Attachment) put(wanted Mode, words *ebpf.Map) error {
 }
 
 // set attaches in a mode, in place of the old program if there is one: in one
-// step, if that has the same mode. *old is nil once it is off.
+// step, if that has the same mode, and the new one is not to be held by a link.
+// *old is nil once it is off.
 func (a *Attachment) set(mode Mode, old **attached) error {
 	c, index := a.site.conn, a.site.link.index
 	if *old != nil {
 		before := *old
-		if before.mode == mode {
+		if before.mode == mode && a.method == ByNetlink {
 			return c.setXDP(index, a.prog.FD(), mode, before.fd())
 		}
 		there := before.fd()
@@ -266,6 +283,9 @@ func (a *Attachment) set(mode Mode, old **attached) error {
 			return err
 		}
 		*old = nil
+	}
+	if a.method == ByLink {
+		return a.setLink(mode)
 	}
 	return c.setXDP(index, a.prog.FD(), mode, noProgram)
 }
@@ -326,6 +346,9 @@ func (a *Attachment) Fallback() error {
 // Auto asks for no native program.
 func (a *Attachment) Away() time.Duration { return time.Duration(a.away.Load()) }
 
+// Method is by what the program is held in the XDP slot.
+func (a *Attachment) Method() Method { return a.method }
+
 // TookOver is the id of the program of a killed xdplog that was replaced, or 0.
 func (a *Attachment) TookOver() int { return a.tookOver }
 
@@ -363,6 +386,9 @@ func (a *Attachment) release() {
 	}
 	if a.site != nil {
 		a.site.release()
+	}
+	if a.held != nil {
+		a.held.Close()
 	}
 	if a.prog != nil {
 		a.prog.Close()

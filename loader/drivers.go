@@ -1,6 +1,9 @@
 package loader
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // manner is what a driver does to traffic when a program comes or goes natively.
 type manner uint8
@@ -77,12 +80,19 @@ var drivers = map[string]driver{
 type HarmError struct {
 	Driver string // by the name that ethtool says; "" where it has none
 	Known  bool   // it is known not to
+
+	// Link: a program that is held by a link, and so goes when its process is
+	// killed, would then have the kernel follow a null pointer.
+	Link bool
 }
 
 func (e *HarmError) Error() string {
 	driver := "the driver"
 	if e.Driver != "" {
 		driver = "driver " + e.Driver
+	}
+	if e.Link {
+		return fmt.Sprintf("native XDP held by a link would stop the kernel, with %s, when its process is killed while packets arrive", driver)
 	}
 	if e.Known {
 		return fmt.Sprintf("native XDP would stop traffic at start and end, with %s", driver)
@@ -132,6 +142,24 @@ func (s *site) harm() *HarmError {
 		return &HarmError{Driver: name, Known: true}
 	}
 	return &HarmError{Driver: name}
+}
+
+// harmOfLink is why a native program is not to be held by a link, or nil. A veth, also
+// as a bond's slave, lets go of a program that is still run: see retire, for which
+// there is no time when a process is killed.
+func (s *site) harmOfLink() *HarmError {
+	const veth = "veth"
+	switch s.driver(s.link.name) {
+	case veth:
+		return &HarmError{Driver: veth, Known: true, Link: true}
+	case "bonding":
+		links, err := s.conn.links()
+		slave := func(l link) bool { return l.master == s.link.index && s.driver(l.name) == veth }
+		if err != nil || slices.ContainsFunc(links, slave) {
+			return &HarmError{Driver: veth, Known: err == nil, Link: true}
+		}
+	}
+	return nil
 }
 
 // harmOfSlaves is that of the first slave that has one.

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// doJob attaches (interface, mode and namespace are its arguments), says what
+// doJob attaches (interface, mode, namespace and method are its arguments), says what
 // came of it in one line, and stays until its standard input ends.
 func doJob(args []string) int {
 	if args[0] == "squat" {
@@ -47,7 +47,11 @@ func doJob(args []string) int {
 		fmt.Println("error:", err)
 		return 1
 	}
-	a, err := Attach(coll, Options{Interface: args[0], Mode: mode, Namespace: args[2]})
+	opts := Options{Interface: args[0], Mode: mode, Namespace: args[2]}
+	if len(args) > 3 {
+		opts.Method, _ = ParseMethod(args[3])
+	}
+	a, err := Attach(coll, opts)
 	if err != nil {
 		fmt.Println("error:", err)
 		return 1

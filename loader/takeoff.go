@@ -23,7 +23,13 @@ func (a *Attachment) shut() error {
 		return err
 	}
 	var err error
-	a.away.Add(int64(a.site.wait(a.mode, func() { err = a.site.takeOff(a.id, a.mode, a.prog.FD(), a.passer) })))
+	a.away.Add(int64(a.site.wait(a.mode, func() {
+		if a.held != nil {
+			err = a.unlink()
+		} else {
+			err = a.site.takeOff(a.id, a.mode, a.prog.FD(), a.passer)
+		}
+	})))
 	if err == nil {
 		a.site.putBack(a.offloads)
 	}

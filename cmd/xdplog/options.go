@@ -31,6 +31,7 @@ type options struct {
 	mode         loader.Mode
 	place        run.Place
 	direction    run.Direction
+	attach       loader.Method
 	transport    asm.Transport
 	buffer       int    // bytes per CPU; 0: the default of asm and reader
 	sample       uint32 // one packet in so many; 0: all
@@ -60,6 +61,8 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
 	o.addPlace(cmd)
 	o.addMode(cmd)
+	flags.Var(value[loader.Method]{&o.attach, parseMethod, "HOW"}, "attach", "netlink (default), link: ends with xdplog, also when that is killed")
+	complete(cmd, "attach", func() []string { return wordsOf(loader.ByNetlink, loader.ByLink) })
 	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
 	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, asm.Mmap) })
 	flags.Var(value[int]{&o.buffer, parseSize, "SIZE"}, "buffer", "bytes per CPU: 512KiB, 4MiB (default 2MiB)")
@@ -121,10 +124,10 @@ func (o *options) lines() format.Kind {
 }
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "place", "direction", "transport", "buffer", "time", "netns", "metrics"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
-var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "netns"}
+var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "attach", "netns"}
 
 // checkStyle refuses what means nothing to the output.
 func (o *options) checkStyle(given *pflag.FlagSet) error {
@@ -226,6 +229,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Mode:           o.mode,
 		Place:          o.place,
 		Direction:      o.direction,
+		Attach:         o.attach,
 		FixedTransport: o.transportGiven || o.write != "",
 		File:           o.file,
 		Engine:         o.engine,

@@ -72,6 +72,10 @@ func parseMode(s string) (loader.Mode, error) {
 	return parseName(s, loader.ParseMode, loader.Auto, loader.Offload)
 }
 
+func parseMethod(s string) (loader.Method, error) {
+	return parseName(s, loader.ParseMethod, loader.ByNetlink, loader.ByLink)
+}
+
 func engineNames() (words []string) {
 	for _, e := range run.Engines() {
 		words = append(words, e.Name)

@@ -45,6 +45,7 @@ type Options struct {
 	Interfaces []string       // names or alternative names; none: the default route's
 	Namespace  string         // of all interfaces, as in [loader.Options]; "": the caller's own
 	Mode       loader.Mode    // default: native, else generic
+	Method     loader.Method  // by what it is held in the XDP slot; default: netlink
 	Config     asm.Config     // the program; of Interfaces 0, and no Places: one for each interface
 	Reader     reader.Options // how its events are read
 }
@@ -105,7 +106,7 @@ func Open(opts Options) (*Capture, error) {
 	for i, name := range interfaces {
 		slot := min(i, len(places)-1)
 		a, err := loader.Attach(c.program, loader.Options{
-			Interface: name, Namespace: opts.Namespace, Mode: opts.Mode, Slot: uint8(slot), Place: places[slot], Config: opts.Config,
+			Interface: name, Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Slot: uint8(slot), Place: places[slot], Config: opts.Config,
 		})
 		if err != nil {
 			return nil, err

@@ -91,7 +91,7 @@ func (o *Options) attach(collection *ebpf.Collection, interfaces []interfacePlac
 	for i, at := range interfaces {
 		for _, place := range at.places {
 			a, err := loader.Attach(collection, loader.Options{
-				Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Place: place, Slot: uint8(min(number, asm.MaxInterfaces-1)), Config: o.Program,
+				Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place, Slot: uint8(min(number, asm.MaxInterfaces-1)), Config: o.Program,
 			})
 			if err != nil {
 				for _, a := range all {

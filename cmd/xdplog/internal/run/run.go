@@ -35,6 +35,7 @@ type Options struct {
 	Interfaces     []string    // none: the default route's
 	Netns          string      // network namespace of the interfaces; "": this one
 	Mode           loader.Mode // of the XDP slot
+	Attach         loader.Method
 	Place          Place
 	Direction      Direction
 	FixedTransport bool   // that of Program or none, where it can't be had
