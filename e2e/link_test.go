@@ -112,26 +112,25 @@ func xdpFlags(mode string) int {
 // that takes it off.
 func (l *lab) foreign(t testing.TB, mode string) (remove func()) {
 	t.Helper()
+	return l.foreignOn(t, right(0), mode)
+}
+
+// foreignOn is foreign on any interface of the right namespace.
+func (l *lab) foreignOn(t testing.TB, name, mode string) (remove func()) {
+	t.Helper()
 	defer setMemlock(t, unix.RLIM_INFINITY)() // before Linux 5.11 a program is counted
 	prog, err := loadForeign(0)
 	if err != nil {
 		t.Fatalf("load the foreign program: %v", err)
 	}
 	var held link.Link
-	err = l.right.do(func() error {
-		at, err := netlink.LinkByName(right(0))
-		if err != nil {
-			return err
-		}
+	l.right.change(t, name, func(at netlink.Link) (err error) {
 		if mode == "link" {
 			held, err = link.AttachXDP(link.XDPOptions{Program: prog, Interface: at.Attrs().Index, Flags: link.XDPDriverMode})
 			return err
 		}
 		return netlink.LinkSetXdpFdWithFlags(at, prog.FD(), xdpFlags(mode))
 	})
-	if err != nil {
-		t.Fatalf("attach the foreign program: %v", err)
-	}
 	return func() {
 		t.Helper()
 		defer prog.Close()
@@ -139,7 +138,9 @@ func (l *lab) foreign(t testing.TB, mode string) (remove func()) {
 			held.Close()
 			return
 		}
-		l.strip(t, mode)
+		l.right.change(t, name, func(at netlink.Link) error {
+			return netlink.LinkSetXdpFdWithFlags(at, -1, xdpFlags(mode))
+		})
 	}
 }
 

@@ -3,7 +3,6 @@ package loader
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,8 +76,8 @@ type Attachment struct {
 // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON on a kernel that has BTF.
 //
 // A living xdplog on the interface is a [WatchedError], any other program an
-// [OccupiedError], and a driver that refuses a [RefusedError]; [ErrNoInterface]
-// and [ErrNotEthernet] are for errors.Is.
+// [OccupiedError], one on an interface above it an [UpperError], and a driver that
+// refuses a [RefusedError]; [ErrNoInterface] and [ErrNotEthernet] are for errors.Is.
 func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if coll == nil {
 		return nil, errors.New("attach: there is no collection")
@@ -109,7 +108,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	}
 
 	a := &Attachment{lost: make(chan error, 1), place: opts.Place, method: opts.Method}
-	a.close = sync.OnceValue(a.shut)
+	a.close = a.closer()
 	defer func() {
 		if err != nil {
 			a.release()
@@ -156,7 +155,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 // attachBeside is Attach of a program that is made at that moment.
 func attachBeside(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	a := &Attachment{lost: make(chan error, 1), place: opts.Place}
-	a.close = sync.OnceValue(a.shut)
+	a.close = a.closer()
 	defer func() {
 		if err != nil {
 			a.release()
@@ -298,12 +297,21 @@ func (a *Attachment) final(err error, mode Mode, old *attached) error {
 	case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EBUSY):
 		// A program came in the meantime, or the driver calls itself busy.
 		there, asked := a.site.rival(mode)
-		if asked != nil || there == nil {
+		if asked != nil {
 			return asked
 		}
-		defer there.close()
-		if old == nil || there.id != old.id {
-			return a.site.occupied(there)
+		if there != nil {
+			defer there.close()
+			if old == nil || there.id != old.id {
+				return a.site.occupied(there)
+			}
+		}
+		upper := a.site.upper()
+		if upper == nil && saysUpper(err) {
+			upper = &UpperError{Interface: a.site.link.name}
+		}
+		if upper != nil && errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("attach to %s: %w: take that off first", a.site.link.name, upper)
 		}
 	}
 	return nil
@@ -372,7 +380,8 @@ func (a *Attachment) Lost() <-chan error {
 // It needs CAP_NET_ADMIN. It returns nil if the interface is gone, and an error
 // that wraps [ErrReplaced] if another program is in the place of ours, or
 // [ErrOutOfReach]. It may be called more than once, which returns the same, and
-// from any goroutine.
+// from any goroutine. After an [UpperError] the program is still there, and a later
+// call tries again: [CloseAll] does where both are the caller's.
 func (a *Attachment) Close() error {
 	if a.close == nil {
 		return errors.New("close attachment: it is attached to nothing")

@@ -48,29 +48,36 @@ func Programs(iface, namespace string) ([]Program, error) {
 		if err != nil {
 			return err
 		}
-		for mode, id := range l.programs {
-			if id == 0 {
-				continue
-			}
-			there := inspect(l.index, id, Mode(mode))
-			p := there.program()
-			there.close()
-			for _, program := range []uint32{0, id} {
-				owner, err := ownerOf(claimName(l.index, asm.XDP, program))
-				if err == nil && !owner.doubtful && p.Owner == nil {
-					p.Owner = owner
-				}
-			}
-			if p.Owner == nil && p.Ours {
-				if pid := holder(id); pid != 0 {
-					p.Owner = &WatchedError{PID: pid}
-				}
-			}
-			programs = append(programs, p)
-		}
+		programs = programsOn(l)
 		return nil
 	})
 	return programs, err
+}
+
+// programsOn are those of an interface of the calling thread's network namespace.
+func programsOn(l link) []Program {
+	var programs []Program
+	for mode, id := range l.programs {
+		if id == 0 {
+			continue
+		}
+		there := inspect(l.index, id, Mode(mode))
+		p := there.program()
+		there.close()
+		for _, program := range []uint32{0, id} {
+			owner, err := ownerOf(claimName(l.index, asm.XDP, program))
+			if err == nil && !owner.doubtful && p.Owner == nil {
+				p.Owner = owner
+			}
+		}
+		if p.Owner == nil && p.Ours {
+			if pid := holder(id); pid != 0 {
+				p.Owner = &WatchedError{PID: pid}
+			}
+		}
+		programs = append(programs, p)
+	}
+	return programs
 }
 
 // MissingCapabilities names those that this process does not have in force, of

@@ -54,6 +54,7 @@ type link struct {
 	name     string
 	kind     uint16              // of link layer: unix.ARPHRD_
 	master   int                 // index of the interface that it is a port of, or 0
+	lower    int                 // index of that which it is made on, as a VLAN is, or 0
 	carrier  bool                // up, and its link is (IFF_LOWER_UP)
 	programs [Offload + 1]uint32 // id of the XDP program, 0 for none, by mode
 }
@@ -138,6 +139,9 @@ func parseLink(message []byte) (link, error) {
 	}
 	info := nl.DeserializeIfInfomsg(message)
 	l := link{index: int(info.Index), kind: info.Type, carrier: info.Flags&unix.IFF_LOWER_UP != 0}
+	var on uint32
+	var elsewhere bool
+	var made []byte
 	err := attributes(message[unix.SizeofIfInfomsg:], func(kind uint16, value []byte) error {
 		switch kind {
 		case unix.IFLA_IFNAME:
@@ -146,6 +150,14 @@ func parseLink(message []byte) (link, error) {
 			if len(value) >= 4 {
 				l.master = int(binary.NativeEndian.Uint32(value))
 			}
+		case unix.IFLA_LINK:
+			if len(value) >= 4 {
+				on = binary.NativeEndian.Uint32(value)
+			}
+		case unix.IFLA_LINK_NETNSID:
+			elsewhere = true
+		case unix.IFLA_LINKINFO:
+			made = value
 		case unix.IFLA_XDP:
 			return attributes(value, func(kind uint16, value []byte) error {
 				if mode := programMode(kind); mode != Auto && len(value) >= 4 {
@@ -156,6 +168,9 @@ func parseLink(message []byte) (link, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		l.lower, err = parseLower(on, elsewhere, made)
+	}
 	return l, err
 }
 

@@ -5,12 +5,30 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// shut is Close, which does it once.
+// closer is Close, which shuts once, but as often as an [UpperError] forbids it.
+func (a *Attachment) closer() func() error {
+	var mu sync.Mutex
+	var closed bool
+	var err error
+	return func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !closed {
+			err = a.shut()
+			closed = !errors.As(err, new(*UpperError))
+		}
+		return err
+	}
+}
+
+// shut takes the program off, and gives back everything unless an interface above
+// forbids that.
 func (a *Attachment) shut() error {
 	a.closing.Store(true)
 	if a.stand != nil {
@@ -39,6 +57,9 @@ func (a *Attachment) shut() error {
 			err = a.follow()
 		}
 	}
+	if errors.As(err, new(*UpperError)) {
+		return err
+	}
 	a.release()
 	close(a.lost)
 	return err
@@ -46,7 +67,8 @@ func (a *Attachment) shut() error {
 
 // takeOff takes the program off the interface, and asks whether it is off: a
 // request may succeed and change nothing. The error is ENODEV if the interface
-// is gone, and wraps ErrReplaced if another program is in its place.
+// is gone, wraps ErrReplaced if another program is in its place, and an UpperError
+// if one on an interface above forbids it.
 func (s *site) takeOff(id uint32, mode Mode, fd int, passer *passer) error {
 	if s.retire(mode, fd, passer) {
 		id, fd = passer.id, passer.prog.FD()
@@ -68,11 +90,21 @@ func (s *site) takeOff(id uint32, mode Mode, fd int, passer *passer) error {
 		if on && denied(err) {
 			break
 		}
+		if on && errors.Is(err, unix.EEXIST) {
+			if upper := s.upper(); upper != nil {
+				return fmt.Errorf("take program %d off %s: %w: take that off first", id, s.link.name, upper)
+			}
+		}
 		if on {
 			mode = where
 			continue
 		}
-		if other := now.programs[mode]; err != nil && other != 0 {
+		other := now.programs[mode]
+		if other != 0 && other == passer.number() { // of an earlier call, which got no further
+			id, fd = passer.id, passer.prog.FD()
+			continue
+		}
+		if err != nil && other != 0 {
 			there := inspect(s.link.index, other, mode)
 			there.close()
 			return fmt.Errorf("%s: the program was %w by %s, which is left alone", s.link.name, ErrReplaced, there.program())
@@ -81,6 +113,9 @@ func (s *site) takeOff(id uint32, mode Mode, fd int, passer *passer) error {
 	}
 	if err == nil {
 		err = errors.New("the kernel says it did, and it is still there")
+	}
+	if saysUpper(err) {
+		err = &UpperError{Interface: s.link.name}
 	}
 	return fmt.Errorf("take program %d off %s: %w", id, s.link.name, explainAttach(err))
 }
@@ -97,8 +132,8 @@ func (a *Attachment) follow() error {
 			continue
 		}
 		seen = append(seen, info)
-		if a.takeOffIn(path) == nil {
-			return nil
+		if err := a.takeOffIn(path); err == nil || errors.As(err, new(*UpperError)) {
+			return err
 		}
 	}
 	return explain(ErrOutOfReach, "interface %s was moved to another network namespace, and program %d with it", a.site.link.name, a.id)
@@ -131,7 +166,7 @@ func (a *Attachment) takeOffIn(path string) error {
 	}
 	for _, l := range links {
 		if mode, on := l.mode(a.id); on {
-			return (&site{conn: c, link: l}).takeOff(a.id, mode, a.prog.FD(), a.passer)
+			return (&site{ns: ns, conn: c, link: l}).takeOff(a.id, mode, a.prog.FD(), a.passer)
 		}
 	}
 	return unix.ENODEV

@@ -56,6 +56,7 @@ type Capture struct {
 	attachments []*loader.Attachment
 	losses      []error        // of each attachment, written by its watcher
 	watchers    sync.WaitGroup // one for each attachment
+	left        chan struct{}  // closed when an attachment can't be closed, which ends them
 
 	detached func() []error // takes the program off, once; the error of each attachment
 	finish   func() error
@@ -81,7 +82,7 @@ func Open(opts Options) (*Capture, error) {
 		}
 		interfaces = []string{name}
 	}
-	c := new(Capture)
+	c := &Capture{left: make(chan struct{})}
 	c.detached = sync.OnceValue(c.detach)
 	c.finish = sync.OnceValue(c.end)
 	c.close = sync.OnceValue(c.shut)
@@ -103,22 +104,31 @@ func Open(opts Options) (*Capture, error) {
 		return nil, err
 	}
 	places := opts.Config.Programs()
-	for i, name := range interfaces {
+	order := loader.LowerFirst(interfaces, opts.Namespace)
+	for _, i := range order {
 		slot := min(i, len(places)-1)
 		a, err := loader.Attach(c.program, loader.Options{
-			Interface: name, Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Slot: uint8(slot), Place: places[slot], Config: opts.Config,
+			Interface: interfaces[i], Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Slot: uint8(slot), Place: places[slot], Config: opts.Config,
 		})
 		if err != nil {
 			return nil, err
 		}
 		c.attachments = append(c.attachments, a)
 	}
+	attached := slices.Clone(c.attachments)
+	for at, i := range order {
+		c.attachments[i] = attached[at]
+	}
 	c.losses = make([]error, len(c.attachments))
 	for i, a := range c.attachments {
 		c.watchers.Go(func() {
-			if err, lost := <-a.Lost(); lost {
-				c.losses[i] = err
-				c.detached()
+			select {
+			case err, lost := <-a.Lost():
+				if lost {
+					c.losses[i] = err
+					c.detached()
+				}
+			case <-c.left:
 			}
 		})
 	}
@@ -234,7 +244,8 @@ func (c *Capture) use() error {
 
 // Finish takes the program off every interface. Reads deliver what it has
 // captured, and then end. It returns the error of the capture: what was lost,
-// and where the program could not be taken off: see [loader.Attachment.Close].
+// and where the program could not be taken off: see [loader.Attachment.Close]. After a
+// [loader.UpperError] that of the attachment can be called again, also after Close.
 // Every later Finish and Close returns the same.
 func (c *Capture) Finish() error {
 	if c.finish == nil {
@@ -245,6 +256,12 @@ func (c *Capture) Finish() error {
 
 func (c *Capture) end() error {
 	detached := c.detached()
+	for _, err := range detached {
+		if errors.As(err, new(*loader.UpperError)) {
+			close(c.left)
+			break
+		}
+	}
 	c.watchers.Wait() // they end with the attachments
 	var failed error
 	for i, err := range detached {
@@ -262,10 +279,7 @@ func (c *Capture) end() error {
 
 // detach takes the program off, and lets reads come to their end.
 func (c *Capture) detach() []error {
-	errs := make([]error, len(c.attachments))
-	for i, a := range c.attachments {
-		errs[i] = a.Close()
-	}
+	errs := loader.CloseAll(c.attachments)
 	if c.events != nil {
 		c.events.Finish()
 	}

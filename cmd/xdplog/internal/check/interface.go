@@ -21,9 +21,9 @@ func interfaceFacts(given, namespace string) []fact {
 		return []fact{{name: "interface", verdict: no, required: true, found: err.Error()}}
 	}
 	var facts []fact
-	harm := loader.NativeHarm(given, namespace)
+	harm, upper := loader.NativeHarm(given, namespace), loader.Upper(given, namespace)
 	err = loader.Within(namespace, func() (err error) {
-		facts, err = linkFacts(given, programs, harm, namespace == "")
+		facts, err = linkFacts(given, programs, harm, upper, namespace == "")
 		return err
 	})
 	if err != nil {
@@ -34,7 +34,7 @@ func interfaceFacts(given, namespace string) []fact {
 
 // linkFacts are those of an interface in the thread's network namespace. /sys is
 // that of the process.
-func linkFacts(given string, programs []loader.Program, harm error, sysfs bool) ([]fact, error) {
+func linkFacts(given string, programs []loader.Program, harm, upper error, sysfs bool) ([]fact, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -55,6 +55,7 @@ func linkFacts(given string, programs []loader.Program, harm error, sysfs bool) 
 		featureFact(features, err),
 		harmFact(harm),
 		programFact(programs),
+		upperFact(upper),
 	}
 	if driver := &facts[2]; driver.found == "" {
 		driver.verdict, driver.found = unknown, "it has none that can be asked for"
@@ -172,6 +173,16 @@ func programFact(programs []loader.Program) fact {
 		default:
 			f.verdict, f.todo = no, "xdplog replaces none but its own: take it off first"
 		}
+	}
+	return f
+}
+
+// upperFact is whether a program on an interface above keeps others off this one.
+func upperFact(upper error) fact {
+	f := fact{name: "interfaces above", verdict: yes, found: "have no XDP program"}
+	if upper != nil {
+		f.verdict, f.found = no, upper.Error()
+		f.todo = "--place auto looks at tc instead"
 	}
 	return f
 }

@@ -154,6 +154,9 @@ func (o *Options) stand(env Environment) (*ebpf.Collection, *reader.Reader, []st
 			return nil, nil, nil, err
 		}
 		interfaces[failed].why = err
+		if upper := (*loader.UpperError)(nil); errors.As(err, &upper) {
+			interfaces[failed].why = upper
+		}
 		interfaces[failed].places = Places(AtTC, o.Direction)
 	}
 }

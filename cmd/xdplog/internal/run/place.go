@@ -84,33 +84,41 @@ func (s standing) Fallback() error {
 	return s.Attachment.Fallback()
 }
 
-// attach puts the programs on all interfaces, or on none. Where an XDP slot can't be
+// attach puts the programs on all interfaces, or on none, those beneath others first. Where an XDP slot can't be
 // had it returns the number of its interface, and else one below 0.
 func (o *Options) attach(collection *ebpf.Collection, interfaces []interfacePlaces) (all []standing, failed int, err error) {
-	number := 0
+	names := make([]string, len(interfaces))
 	for i, at := range interfaces {
-		for _, place := range at.places {
+		names[i] = at.name
+	}
+	byNumber := map[int]standing{}
+	for _, i := range loader.LowerFirst(names, o.Netns) {
+		at := interfaces[i]
+		for j, place := range at.places {
+			number := i*len(at.places) + j // there are as many of each
 			a, err := loader.Attach(collection, loader.Options{
 				Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place, Slot: uint8(min(number, asm.MaxInterfaces-1)), Config: o.Program,
 			})
 			if err != nil {
-				for _, a := range all {
-					a.Close()
-				}
+				loader.CloseAll(all)
 				if place != asm.XDP || !unavailable(err) {
 					i = -1
 				}
 				return nil, i, err
 			}
-			all = append(all, standing{a, at.why})
-			number++
+			byNumber[number] = standing{a, at.why}
+			all = append(all, byNumber[number])
 		}
+	}
+	for number := range all {
+		all[number] = byNumber[number]
 	}
 	return all, -1, nil
 }
 
-// unavailable says whether an error is that of an XDP slot that others have, or
-// that the driver does not have. One that a living xdplog has is not tried elsewhere.
+// unavailable says whether an error is that of an XDP slot that others have, that
+// the driver does not have, or that is beneath another's. One that a living xdplog has is not tried elsewhere.
 func unavailable(err error) bool {
-	return errors.As(err, new(*loader.OccupiedError)) || errors.As(err, new(*loader.RefusedError))
+	return errors.As(err, new(*loader.OccupiedError)) || errors.As(err, new(*loader.RefusedError)) ||
+		errors.As(err, new(*loader.UpperError))
 }

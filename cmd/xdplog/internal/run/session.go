@@ -147,18 +147,23 @@ func (s *session) renounce() {
 }
 
 // watch returns a channel of what the attachments lose, and a function that
-// waits for its goroutines, once the attachments are closed.
+// waits for its goroutines, once the attachments are closed or left in place.
 func (s *session) watch() (lost <-chan error, wait func()) {
 	all := make(chan error, len(s.attachments))
+	left := make(chan struct{}) // closed when an attachment that is not closed stays so
 	var group sync.WaitGroup
 	for _, a := range s.attachments {
 		group.Go(func() {
-			if err, ok := <-a.Lost(); ok {
-				all <- err
+			select {
+			case err, ok := <-a.Lost():
+				if ok {
+					all <- err
+				}
+			case <-left: // nothing waits for what is lost by then
 			}
 		})
 	}
-	return all, group.Wait
+	return all, func() { close(left); group.Wait() }
 }
 
 // wait returns when the session is to end: with the error if an interface is
@@ -194,17 +199,47 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 	}
 }
 
+// detach takes the programs off, and says how long that took links away. Where one
+// stays because of another's on an interface above, it waits until that is gone, or
+// until another signal.
 func (s *session) detach() error {
-	errs := make([]error, len(s.attachments))
+	before := make([]time.Duration, len(s.attachments))
 	for i, a := range s.attachments {
-		before := a.Away()
-		errs[i] = a.Close()
-		if away := a.Away() - before; away > 0 && !s.quiet {
+		before[i] = a.Away()
+	}
+	var signals <-chan os.Signal
+	other := time.After(echo)
+	told := false
+	for {
+		err := OneOf(loader.CloseAll(s.attachments)...)
+		if !errors.As(err, new(*loader.UpperError)) {
+			s.sayAway(before)
+			return err
+		}
+		if !told {
+			fmt.Fprintf(s.Stderr, "waits to %v; Ctrl-C leaves the program there\n", err)
+			told = true
+		}
+		select {
+		case <-time.After(again):
+		case <-other:
+			signals = s.Signals
+		case <-signals:
+			return fmt.Errorf("left in place: %w", err)
+		}
+	}
+}
+
+func (s *session) sayAway(before []time.Duration) {
+	for i, a := range s.attachments {
+		if away := a.Away() - before[i]; away > 0 && !s.quiet {
 			fmt.Fprintf(s.Stderr, "the link of %s was away for %v\n", names.OneWord(a.Interface()), away.Round(10*time.Millisecond))
 		}
 	}
-	return OneOf(errs...)
 }
+
+// again is the time between tries to take a program off.
+const again = 100 * time.Millisecond
 
 // echo is how long another signal counts as the first: a terminal and timeout(1)
 // may both send one Ctrl-C. Draining seldom takes longer.
