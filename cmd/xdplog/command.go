@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/check"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
@@ -27,6 +28,7 @@ It needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (with --netns also
 CAP_SYS_ADMIN). "xdplog demo" shows it without any traffic.`
 
 const rootExamples = `  xdplog                        what the default route's interface receives
+  xdplog -D                     which interfaces there are, and what is on them
   xdplog -i eth0 -i wlan0       two interfaces
   xdplog -i eth0 -c 10          the first ten packets
   xdplog -i eth0 tcp port 443 and not net 10.0.0.0/8
@@ -74,6 +76,12 @@ func newCommand(env run.Environment) *cobra.Command {
 			}
 			if err := opts.check(cmd.Flags()); err != nil {
 				return err
+			}
+			if opts.list {
+				if len(words) > 0 {
+					return usage("a filter is about a run: -D only lists the interfaces")
+				}
+				return check.List(check.Options{Netns: opts.netns, JSON: opts.output.Name == "json"}, env.Stdout)
 			}
 			config, err := opts.config(words)
 			if err != nil {

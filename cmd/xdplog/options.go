@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,7 @@ type options struct {
 	metrics      string        // address of the Prometheus endpoint; "": none
 	style        format.Style
 	dump         bool // print the program, run nothing
+	list         bool // print the interfaces, run nothing
 	quiet        bool
 
 	transportGiven bool // by the user, who then gets that or none
@@ -75,6 +77,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[string]{&o.metrics, metrics.ParseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
 	o.addStyle(cmd)
 	addSwitch(flags, &o.dump, "dump", "d", "print the program that would run, and leave")
+	addSwitch(flags, &o.list, "list-interfaces", "D", "print the interfaces, what is on them, where xdplog could be, and leave")
 	o.addQuiet(flags)
 }
 
@@ -129,6 +132,9 @@ var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "tr
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "attach", "netns"}
 
+// listFlags are those that -D has besides.
+var listFlags = [...]string{"list-interfaces", "output", "netns"}
+
 // checkStyle refuses what means nothing to the output.
 func (o *options) checkStyle(given *pflag.FlagSet) error {
 	output := o.lines()
@@ -167,6 +173,21 @@ func (o *options) check(given *pflag.FlagSet) error {
 		return usage("--snaplen is about the packets in a file: it means nothing without -w FILE")
 	case o.write == "-" && !o.lines().Silent:
 		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output.Name)
+	}
+	if o.list {
+		var wrong string
+		given.Visit(func(f *pflag.Flag) {
+			if !slices.Contains(listFlags[:], f.Name) {
+				wrong = f.Name
+			}
+		})
+		if wrong != "" {
+			return usage("--%s is about a run: -D only lists the interfaces", wrong)
+		}
+		if o.output.Name != "" && o.output.Name != "text" && o.output.Name != "json" {
+			return usage("-D takes -o text or json")
+		}
+		return nil
 	}
 	if o.dump {
 		for _, name := range runFlags {

@@ -5,7 +5,7 @@
 // loaded, a reader opened, an attachment made, in a lab of its own. Nothing of the
 // machine's is changed. What may not be asked is unknown, which is no fault.
 //
-// It imports lab and term beside it, words, and the library.
+// It imports lab, names and term beside it, words, and the library.
 package check
 
 import (
