@@ -26,6 +26,7 @@ type fakeAttachment struct {
 	tookOver int
 	closeErr error
 	close    sync.Once
+	refusals int           // times that it can't be taken off, yet
 	detached chan struct{} // closed when it is off
 }
 
@@ -41,9 +42,18 @@ func (a *fakeAttachment) Away() time.Duration { return 0 }
 func (a *fakeAttachment) TookOver() int       { return a.tookOver }
 func (a *fakeAttachment) Lost() <-chan error  { return a.lost }
 func (a *fakeAttachment) Close() error {
+	if a.refusals > 0 {
+		a.refusals--
+		return upperError
+	}
 	a.close.Do(func() { close(a.detached); close(a.lost) })
 	return a.closeErr
 }
+
+// above has the attachment be beneath another's program for some tries.
+func (a *fakeAttachment) above(tries int) { a.refusals = tries }
+
+var upperError = fmt.Errorf("take program 7 off eth0: %w", &loader.UpperError{Interface: "eth0", Upper: "br0"})
 
 // A fixture is a session over fakes.
 type fixture struct {
@@ -104,6 +114,29 @@ func TestSignalDrains(t *testing.T) {
 	f := newFixture(5000)
 	f.signals <- syscall.SIGTERM
 	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
+}
+
+// TestWaitsForUpper: what another's program above keeps on is taken off later.
+func TestWaitsForUpper(t *testing.T) {
+	f := newFixture(3)
+	f.attachment.above(2)
+	f.signals <- os.Interrupt
+	f.check(t, f.run(context.Background()), 3, "<nil>", "waits to "+upperError.Error()+"; Ctrl-C leaves the program there\n"+closing(3))
+}
+
+// TestLeavesBeneathUpper: another signal ends the wait.
+func TestLeavesBeneathUpper(t *testing.T) {
+	f := newFixture(3)
+	f.attachment.above(1 << 30)
+	f.signals <- os.Interrupt
+	f.signals <- os.Interrupt // an echo as long as it is early, and the end of the wait then
+	err := f.run(context.Background())
+	if want := "left in place: " + upperError.Error(); fmt.Sprint(err) != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	if f.lines() != 3 {
+		t.Errorf("%d lines, want 3", f.lines())
+	}
 }
 
 // Two of the same, as timeout(1) and a terminal send, are one.
