@@ -38,7 +38,7 @@ func (e *UpperError) Error() string {
 }
 
 // Upper returns an [UpperError] where an interface above one, in a namespace as in
-// [Options], has a program. It changes nothing, and needs no capability for the
+// [Options], has a program, and the kernel minds that: before Linux 5.15 none. It changes nothing, and needs no capability for the
 // caller's own namespace.
 func Upper(iface, namespace string) error {
 	s, err := approach(iface, namespace)
@@ -46,10 +46,24 @@ func Upper(iface, namespace string) error {
 		return err
 	}
 	defer s.release()
-	if upper := s.upper(); upper != nil {
+	if upper := s.upper(); upper != nil && mindsUpper() {
 		return upper
 	}
 	return nil
+}
+
+// mindsUpper reports whether the kernel is of a version that forbids programs beneath
+// others. To try it would take an attachment.
+func mindsUpper() bool {
+	var name unix.Utsname
+	var major, minor int
+	if unix.Uname(&name) != nil {
+		return true
+	}
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return true
+	}
+	return major > 5 || major == 5 && minor >= 15
 }
 
 // upper is an interface directly above the site's that has a program, or nil.
