@@ -70,7 +70,7 @@ func (l *lab) make(t *testing.T, u upper) {
 		return netlink.LinkSetUp(made)
 	})
 	if err == unix.EOPNOTSUPP {
-		t.Skipf("this kernel has no %s", u.kind)
+		t.Skipf("this kernel lacks %s devices", u.kind)
 	}
 	if err != nil {
 		t.Fatalf("make a %s: %v", u.kind, err)
@@ -217,7 +217,7 @@ func needUpperRule(t *testing.T) {
 	var major, minor int
 	unix.Uname(&name)
 	if fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); major == 5 && minor < 15 {
-		t.Skip("Linux 5.15 forbids it first")
+		t.Skip("this kernel lacks the rule that keeps programs beneath others in place (Linux 5.15)")
 	}
 }
 

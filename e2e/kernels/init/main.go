@@ -9,6 +9,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,16 +87,37 @@ func loadModules() error {
 	if err != nil {
 		return err
 	}
-	for _, module := range modules {
-		file, err := os.Open(module)
-		if err != nil {
-			return err
+	// Some depend on others: as long as one can be loaded, the rest is tried again.
+	for len(modules) > 0 {
+		var later []string
+		var failed error
+		for _, module := range modules {
+			if err := loadModule(module); errors.Is(err, unix.ENOENT) { // it misses a symbol
+				later, failed = append(later, module), err
+			} else if err != nil {
+				return err
+			}
 		}
-		err = unix.FinitModule(int(file.Fd()), "", 0)
-		file.Close()
-		if err != nil {
-			return fmt.Errorf("load %s: %w", module, err)
+		if len(later) == len(modules) {
+			return failed
 		}
+		modules = later
+	}
+	return nil
+}
+
+func loadModule(module string) error {
+	file, err := os.Open(module)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	parameters := ""
+	if filepath.Base(module) == "bonding.ko" {
+		parameters = "max_bonds=0" // else it makes an interface in every namespace
+	}
+	if err := unix.FinitModule(int(file.Fd()), parameters, 0); err != nil {
+		return fmt.Errorf("load %s: %w", module, err)
 	}
 	return nil
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -118,8 +121,9 @@ func pack(built, kernelDir string, tests choice) error {
 			return err
 		}
 	}
-	for _, module := range modules {
-		if err := files.copy("/modules/"+module+".ko", filepath.Join(kernelDir, module+".ko")); err != nil {
+	for _, module := range append(modules, extraModules...) {
+		err := files.copy("/modules/"+module+".ko", filepath.Join(kernelDir, module+".ko"))
+		if err != nil && !(errors.Is(err, fs.ErrNotExist) && slices.Contains(extraModules, module)) {
 			return err
 		}
 	}

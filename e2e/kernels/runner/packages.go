@@ -10,16 +10,35 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // modules are those that the tests need and the kernels don't have built in.
 var modules = []string{"veth", "sch_ingress", "cls_bpf"}
 
+// extraModules are those of interfaces above others, and what they depend on. Not
+// every kernel has all of them as modules, or at all.
+var extraModules = []string{
+	"bonding", "tls", "team", "macvlan", "bridge", "8021q", "garp", "mrp", "stp", "llc", "vxlan", "udp_tunnel", "ip6_udp_tunnel",
+}
+
+// absent is the file that stands for a module which a kernel does not have.
+const absent = ".absent"
+
 // complete reports whether a folder has all that is needed of a kernel.
 func complete(dir string) bool {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
 	for _, module := range modules {
-		if _, err := os.Stat(filepath.Join(dir, module+".ko")); err != nil {
+		if !has(module + ".ko") {
+			return false
+		}
+	}
+	for _, module := range extraModules {
+		if !has(module+".ko") && !has(module+absent) {
 			return false
 		}
 	}
@@ -131,6 +150,14 @@ func (a *apt) fetch(k kernel, dir string) error {
 			return err
 		}
 	}
+	for _, module := range extraModules {
+		if _, err := os.Stat(filepath.Join(dir, module+".ko")); err == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, module+absent), nil, 0o644); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -176,12 +203,9 @@ func wants(header *tar.Header) (name string, compressed, wanted bool) {
 		return vmlinuz, false, true
 	}
 	name, compressed = strings.CutSuffix(name, ".xz")
-	for _, module := range modules {
-		if name == module+".ko" {
-			return name, compressed, true
-		}
-	}
-	return "", false, false
+	module, isModule := strings.CutSuffix(name, ".ko")
+	wanted = isModule && (slices.Contains(modules, module) || slices.Contains(extraModules, module))
+	return name, compressed, wanted
 }
 
 func save(content io.Reader, compressed bool, file string) error {
