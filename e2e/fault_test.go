@@ -19,26 +19,32 @@ import (
 // its end. Whatever it leaves, the next start works, with the three capabilities
 // that every start has, and leaves nothing. Held by a link it leaves nothing itself.
 func TestKilledAnytime(t *testing.T) {
-	for method, modes := range map[string][]string{
-		"netlink": {"native", "generic"},
-		"link":    {"auto", "generic"},
+	for _, c := range []struct {
+		name   string
+		always []string // flags
+		either []string // and one of these
+		stays  bool     // when it is killed
+	}{
+		{"netlink", []string{"--place=xdp", "--attach=netlink"}, []string{"--mode=native", "--mode=generic"}, true},
+		{"link", []string{"--place=xdp", "--attach=link"}, []string{"--mode=auto", "--mode=generic"}, false},
+		{"tc", []string{"--place=tc"}, []string{"--direction=in", "--direction=inout"}, false},
 	} {
-		t.Run(method, func(t *testing.T) {
-			left := killedAnytime(t, "--attach="+method, modes)
-			t.Logf("%d of 50 left their program on the interface", left)
-			if byLink := method == "link"; byLink != (left == 0) || left == 50 {
+		t.Run(c.name, func(t *testing.T) {
+			left := killedAnytime(t, c.always, c.either)
+			t.Logf("%d of 50 left their program in the XDP slot", left)
+			if c.stays != (left > 0) || left == 50 {
 				t.Errorf("%d of 50 left their program", left)
 			}
 		})
 	}
 }
 
-// killedAnytime returns how many of 50 left their program.
-func killedAnytime(t *testing.T, method string, modes []string) (left int) {
+// killedAnytime returns how many of 50 left their program in the XDP slot.
+func killedAnytime(t *testing.T, always, either []string) (left int) {
 	lab := newLab(t)
 	admit(t, nil)
 	begin := time.Now()
-	lab.xdplog(t, method).stop(t)
+	lab.xdplog(t, always...).stop(t)
 	whole := time.Since(begin)
 
 	seed := uint64(time.Now().UnixNano())
@@ -46,7 +52,10 @@ func killedAnytime(t *testing.T, method string, modes []string) (left int) {
 	t.Logf("seed %d, %v from start to end", seed, whole)
 	upTo := func(d time.Duration) { time.Sleep(time.Duration(random.Int64N(int64(d)))) }
 	for i := range 50 {
-		victim := start(t, lab.right, "-i", right(0), "-o", "json", method, "--mode", modes[random.IntN(2)])
+		args := func() []string {
+			return append([]string{"-i", right(0), "-o", "json", either[random.IntN(len(either))]}, always...)
+		}
+		victim := start(t, lab.right, args()...)
 		switch i % 3 {
 		case 0: // starting
 			upTo(whole)
@@ -64,7 +73,7 @@ func killedAnytime(t *testing.T, method string, modes []string) (left int) {
 		if lab.attached(t, right(0)).id != 0 {
 			left++
 		}
-		cmd := command("-i", right(0), "-o", "json", method, "--mode", append(modes, "auto")[random.IntN(3)])
+		cmd := command(args()...)
 		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 		next := launch(t, lab.right, cmd).read().listens(t)
 		lab.send(t, marker())
@@ -75,6 +84,7 @@ func killedAnytime(t *testing.T, method string, modes []string) (left int) {
 			t.Errorf("counters are %+v, want 1 captured", end.counters)
 		}
 		lab.wantNoProgram(t)
+		lab.wantNothingAtTC(t)
 	}
 	return left
 }

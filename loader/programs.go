@@ -12,7 +12,7 @@ import (
 type Program struct {
 	ID   int // in the kernel
 	Mode Mode
-	Name string // "" where it may not be read: that takes CAP_SYS_ADMIN
+	Name string // "" where it may not be read: see [Attach]
 	Ours bool   // an xdplog's
 
 	// Owner is the living xdplog that has the interface. It is nil where there
@@ -82,7 +82,7 @@ func programsOn(l link) []Program {
 
 // MissingCapabilities names those that this process does not have in force, of
 // CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, which every run needs, and CAP_SYS_ADMIN,
-// which only other network namespaces and take-overs need.
+// which only other network namespaces need, and kernels without BTF to take over.
 func MissingCapabilities() []string {
 	var names []string
 	for _, c := range missing(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON, unix.CAP_SYS_ADMIN) {

@@ -71,7 +71,7 @@ type Capture struct {
 // or to none.
 //
 // It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and CAP_SYS_ADMIN for another
-// namespace and to take over what a killed process left. The errors are those of
+// namespace. The errors are those of
 // [loader.DefaultInterface], [loader.Load], [reader.New] and [loader.Attach].
 func Open(opts Options) (*Capture, error) {
 	interfaces := opts.Interfaces

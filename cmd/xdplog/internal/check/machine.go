@@ -52,7 +52,7 @@ func capabilityFacts(enter bool) []fact {
 			f.found = "missing"
 			f.todo = "run as root, or grant " + strings.ToLower(name) + "+ep with setcap"
 			if !f.required {
-				f.found = "missing, so no --netns, no demo, and no take-over from a killed xdplog"
+				f.found = "missing, so no --netns and no demo"
 			}
 		}
 		facts = append(facts, f)
