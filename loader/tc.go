@@ -46,6 +46,7 @@ func (s *site) standAtTC(prog *ebpf.Program, at asm.Place) (stand, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.sweep(opposite(at))
 		return f, nil
 	case errors.Is(err, unix.ERANGE):
 		return nil, explain(err, "attach to %s: %v has its 64 programs already, and takes no more", s.link.name, at)
@@ -111,6 +112,24 @@ func parentOf(at asm.Place) uint32 {
 		return netlink.HANDLE_MIN_EGRESS
 	}
 	return netlink.HANDLE_MIN_INGRESS
+}
+
+func opposite(at asm.Place) asm.Place {
+	if at == asm.TCEgress {
+		return asm.TCIngress
+	}
+	return asm.TCEgress
+}
+
+// sweep takes off what killed xdplogs left at a place, where no living one is. Who
+// stands at the other place may be all that comes after one that stood at both.
+func (s *site) sweep(at asm.Place) {
+	f, err := s.openFilters(at, nil)
+	if err != nil {
+		return
+	}
+	defer f.close()
+	_, _ = f.removeOrphans()
 }
 
 // openFilters claims tc ingress or egress of the interface for a program, which may be nil.
@@ -290,6 +309,12 @@ func (f *filter) removeOrphans() (id int, err error) {
 
 func (f *filter) leave() error {
 	defer f.close()
+	// In one step where nobody else uses the qdisc: of one without our filter, nobody
+	// would know that it is ours, if this process were killed in between.
+	if f.made && f.alone() && f.deleteQdisc() == nil {
+		quiesce()
+		return nil
+	}
 	err := f.remove()
 	if f.made {
 		f.removeQdisc()
@@ -326,7 +351,23 @@ func (f *filter) removeQdisc() {
 			return
 		}
 	}
-	_ = f.rtnl.QdiscDel(&netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
+	_ = f.deleteQdisc()
+}
+
+// alone reports whether our filter is the only one of the qdisc.
+func (f *filter) alone() bool {
+	here, err := f.rtnl.FilterList(f.device(), parentOf(f.at))
+	if err != nil || len(here) != 1 {
+		return false
+	}
+	ours, isOne := here[0].(*netlink.BpfFilter)
+	there, err := f.rtnl.FilterList(f.device(), parentOf(opposite(f.at)))
+	return err == nil && len(there) == 0 && isOne && ours.Id == f.id
+}
+
+// deleteQdisc deletes it, with all its filters.
+func (f *filter) deleteQdisc() error {
+	return f.rtnl.QdiscDel(&netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: f.site.link.index, Handle: clsactHandle, Parent: netlink.HANDLE_CLSACT,
 	}})
 }

@@ -130,6 +130,33 @@ func TestFilterAfterKill(t *testing.T) {
 	is(t, err, ErrNoProgram)
 }
 
+// TestFilterAfterKillAtBoth: who comes at one place takes off what was left at the
+// other, and the qdisc with the last.
+func TestFilterAfterKillAtBoth(t *testing.T) {
+	for _, at := range tcPlaces {
+		lab := newLab(t)
+		for _, place := range tcPlaces {
+			lab.filter(t, place).close() // as if killed
+		}
+		next := lab.filter(t, at)
+		if on := lab.atTC(t, opposite(at)); len(on) != 1 {
+			t.Errorf("programs %v are at the other place, want the one that was left", on)
+		}
+		next.site.sweep(opposite(at))
+		if on := lab.atTC(t, opposite(at)); len(on) > 0 {
+			t.Errorf("programs %v are left at the other place", on)
+		}
+		living := lab.filter(t, opposite(at))
+		next.site.sweep(opposite(at))
+		if on := lab.atTC(t, opposite(at)); len(on) != 1 || on[0] != living.id {
+			t.Errorf("programs %v are at the other place, want that of the living one, %d", on, living.id)
+		}
+		must(t, living.leave())
+		must(t, next.leave())
+		lab.bareTC(t)
+	}
+}
+
 // TestFilterBesideOthers: theirs, and a qdisc that they use, are left alone.
 func TestFilterBesideOthers(t *testing.T) {
 	lab := newLab(t)
