@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	bpflink "github.com/cilium/ebpf/link"
@@ -53,7 +54,7 @@ func (s *site) standAtTC(prog *ebpf.Program, at asm.Place) (stand, error) {
 	case err != nil:
 		return nil, fmt.Errorf("attach to %s: %w", s.link.name, s.explain(err))
 	}
-	return &tcxLink{held, s.link.name, at}, nil
+	return &tcxLink{Link: held, iface: s.link.name, at: at}, nil
 }
 
 // tcxLink is a program at tc that is held by a link.
@@ -61,18 +62,31 @@ type tcxLink struct {
 	bpflink.Link
 	iface string
 	at    asm.Place
+
+	mu   sync.Mutex // held while the link is asked or closed
+	left bool
 }
 
 // leave closes the link: the kernel takes the program off, and waits for those
 // CPUs that still run it.
-func (l *tcxLink) leave() error { return l.Close() }
+func (l *tcxLink) leave() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = true
+	return l.Close()
+}
 
 // check asks the link whether it still leads anywhere: nothing tells when it is
 // detached by somebody else.
 func (l *tcxLink) check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left {
+		return nil
+	}
 	info, err := l.Info()
 	if err != nil {
-		return nil // closed meanwhile
+		return nil
 	}
 	if tcx := info.TCX(); tcx != nil && tcx.Ifindex == 0 {
 		return fmt.Errorf("the program at %v of %s was %w", l.at, l.iface, ErrTakenOff)
