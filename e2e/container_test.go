@@ -86,7 +86,7 @@ func TestContainer(t *testing.T) {
 
 		// Another one, in another container, names neither a process that it
 		// can't see, nor goes on.
-		launch(t, lab.right, contained("-i", right(0))).read().complains(t, 1, right(0), "already watched by xdplog")
+		launch(t, lab.right, contained("-i", right(0), "--place", "xdp")).read().complains(t, 1, right(0), "already watched by xdplog")
 
 		capture.signal(t, unix.SIGTERM)
 		if end := capture.wait(t); end.status != 0 {

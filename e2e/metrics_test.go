@@ -40,31 +40,33 @@ func (l *lab) get(t testing.TB, address, path string) string {
 	return string(body)
 }
 
+// loopback sets it up in the right namespace.
+func (l *lab) loopback(t testing.TB) {
+	t.Helper()
+	l.right.change(t, "lo", netlink.LinkSetUp)
+}
+
+// metricsAt is where a process says that its metrics are.
+func (p *process) metricsAt(t testing.TB) string {
+	t.Helper()
+	p.stderr.await("/metrics\n")
+	at := regexp.MustCompile(`metrics on http://(127\.0\.0\.1:\d+)/metrics\n`).FindStringSubmatch(p.stderr.String())
+	if at == nil {
+		t.Fatalf("it does not say where the metrics are:\n%s", &p.stderr)
+	}
+	return at[1]
+}
+
 // TestMetrics scrapes a run beside clients that say nothing, and finds in it
 // what was captured.
 func TestMetrics(t *testing.T) {
 	lab := newLab(t)
-	err := lab.right.do(func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	lab.loopback(t)
 	capture := start(t, lab.right, "-i", right(0), "-o", "json", "--metrics", ":0").listens(t)
-	if !capture.stderr.await("/metrics\n") {
-		t.Fatal("it does not say where the metrics are")
-	}
-	at := regexp.MustCompile(`metrics on http://(127\.0\.0\.1:\d+)/metrics\n`).FindStringSubmatch(capture.stderr.String())
-	if at == nil {
-		t.Fatalf("it does not say where the metrics are:\n%s", &capture.stderr)
-	}
+	at := capture.metricsAt(t)
 	for range 3 {
 		err := lab.right.do(func() error {
-			conn, err := net.DialTimeout("tcp", at[1], timeout)
+			conn, err := net.DialTimeout("tcp", at, timeout)
 			if err == nil {
 				t.Cleanup(func() { conn.Close() })
 			}
@@ -78,10 +80,10 @@ func TestMetrics(t *testing.T) {
 		lab.udp(t, 0, false, 53, 1, 18)
 		capture.want(t, udp4)
 	}
-	if body := lab.get(t, at[1], "/healthz"); body != "ok\n" {
+	if body := lab.get(t, at, "/healthz"); body != "ok\n" {
 		t.Errorf("healthz says %q", body)
 	}
-	body := lab.get(t, at[1], "/metrics")
+	body := lab.get(t, at, "/metrics")
 	for _, line := range []string{
 		"xdplog_packets_captured_total 5",
 		"xdplog_packets_lost_total 0",
@@ -93,7 +95,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	// The address is in use, so another run does not start.
-	complain(t, lab.right, 1, []string{at[1], "in use"}, "-i", "lo", "--metrics", at[1])
+	complain(t, lab.right, 1, []string{at, "in use"}, "-i", "lo", "--metrics", at)
 
 	begin := time.Now()
 	capture.stop(t)

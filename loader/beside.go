@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	bpflink "github.com/cilium/ebpf/link"
@@ -27,6 +28,9 @@ type besideStand struct {
 	target  uint32 // id of the program that we stand beside; 0: none at the moment
 	program *ebpf.Program
 	link    bpflink.Link
+
+	refusing uint32 // id of one that we could not stand beside; 0: none
+	refused  time.Time
 }
 
 // ErrNoTracing: the kernel lets no program of ours stand beside that of the interface.
@@ -178,15 +182,24 @@ func (b *besideStand) check() error {
 		return nil // told by the watch
 	}
 	id := inSlot(&now)
-	if id == b.target {
+	if id == b.target && (id != 0 || b.refusing == 0) {
 		return nil
 	}
 	b.off()
 	if id != 0 {
 		if err := b.stand(id); err != nil {
-			return err
+			// It may be there for a moment only, as what xdplog itself puts into
+			// its place at its end.
+			if b.refusing == id && time.Since(b.refused) > interval/2 {
+				return err
+			}
+			if b.refusing != id {
+				b.refusing, b.refused = id, time.Now()
+			}
+			return nil
 		}
 	}
+	b.refusing = 0
 	if b.follow != nil {
 		b.follow(b.beside())
 	}

@@ -17,7 +17,7 @@ var ErrNoBTF = errors.New("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
 // Kernel says where the running kernel has the fields that programs at [asm.Beside] read,
 // by its BTF. The error wraps [ErrNoBTF] where it has none.
 func Kernel() (k asm.Kernel, err error) {
-	spec, err := btf.LoadKernelSpec()
+	spec, err := kernelTypes()
 	if err != nil {
 		return k, fmt.Errorf("read the kernel's BTF: %w: %w", ErrNoBTF, err)
 	}
@@ -54,6 +54,21 @@ func Kernel() (k asm.Kernel, err error) {
 		k.Flags = 0 // before Linux 5.18, packets have one buffer
 	}
 	return k, nil
+}
+
+// kernelTypes reads the kernel's BTF: from /sys, and in a root that has none from the
+// kernel itself, which takes CAP_SYS_ADMIN.
+func kernelTypes() (*btf.Spec, error) {
+	spec, err := btf.LoadKernelSpec()
+	if err == nil {
+		return spec, nil
+	}
+	handle, asked := btf.FindHandle(func(info *btf.HandleInfo) bool { return info.IsVmlinux() })
+	if asked != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	return handle.Spec(nil)
 }
 
 // aligned is a size in whole cache lines (SKB_DATA_ALIGN).

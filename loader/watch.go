@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // watch notices what happens to an attachment from outside.
@@ -17,12 +19,13 @@ type watch struct {
 	links *nl.NetlinkSocket // changes of interfaces in the namespace
 	names *os.File          // readable when the namespace may be deleted, or nil
 	went  chan bool         // buffered: the interface is gone; true: to another namespace
+	ended chan struct{}
 	group sync.WaitGroup
 }
 
 // newWatch also tells what happens to filters, if that is wanted.
 func newWatch(ns *namespace, filters bool) (*watch, error) {
-	w := &watch{went: make(chan bool, 1)}
+	w := &watch{went: make(chan bool, 1), ended: make(chan struct{})}
 	var err error
 	if w.names, err = ns.watch(); err != nil {
 		return nil, err
@@ -47,10 +50,32 @@ func (w *watch) start(a *Attachment) {
 	if w.names != nil {
 		w.group.Go(func() { w.watchNames(a) })
 	}
+	if a.place == asm.Beside {
+		w.group.Go(func() { w.look(a) })
+	}
+}
+
+// interval is that at which look looks.
+const interval = 100 * time.Millisecond
+
+// look asks for the program of the interface, again and again: of a link that is
+// attached or gets another program, the kernel tells nobody.
+func (w *watch) look(a *Attachment) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			w.check(a, changed)
+		case <-w.ended:
+			return
+		}
+	}
 }
 
 // stop ends the goroutines and waits for them.
 func (w *watch) stop() {
+	close(w.ended)
 	if w.links != nil {
 		w.links.Close()
 	}

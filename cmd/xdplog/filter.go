@@ -36,6 +36,13 @@ func (o *options) config(words []string) (asm.Config, error) {
 		if config.Place = places[0]; len(places) > 1 {
 			config.Place, config.Places = asm.XDP, places
 		}
+		if places[0] == asm.Beside {
+			var err error
+			if config.Kernel, err = loader.Kernel(); err != nil {
+				return config, fmt.Errorf("stand beside an XDP program: %w", err)
+			}
+			config.Verdicts = o.verdicts
+		}
 	}
 	if config.Replay {
 		config.Transport = asm.Perf // whose program says nothing of this machine, for who only looks at it

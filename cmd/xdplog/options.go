@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
@@ -33,6 +34,7 @@ type options struct {
 	place        run.Place
 	direction    run.Direction
 	attach       loader.Method
+	verdicts     []wire.Verdict // of the program beside ours; none: all
 	transport    asm.Transport
 	buffer       int    // bytes per CPU; 0: the default of asm and reader
 	sample       uint32 // one packet in so many; 0: all
@@ -100,8 +102,10 @@ func (o *options) addPlace(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(value[run.Direction]{&o.direction, parseDirection, "D"}, "direction", "in (default): packets received; out: those sent, at tc; inout: both")
 	complete(cmd, "direction", func() []string { return wordsOf(run.In, run.InOut) })
-	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: xdp, else tc), xdp, tc")
+	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: the first that can be), xdp, beside the XDP program there is, tc")
 	complete(cmd, "place", func() []string { return wordsOf(run.AnyPlace, run.AtTC) })
+	flags.Var(value[[]wire.Verdict]{&o.verdicts, parseVerdicts, "LIST"}, "verdict", "only what the XDP program beside which we stand decided so: drop,aborted,pass,tx,redirect")
+	complete(cmd, "verdict", func() []string { return wordsOf(wire.Aborted, wire.Redirect) })
 }
 
 func (o *options) addMode(cmd *cobra.Command) {
@@ -127,7 +131,7 @@ func (o *options) lines() format.Kind {
 }
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "transport", "buffer", "time", "netns", "metrics"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "attach", "netns"}
@@ -154,7 +158,22 @@ func (o *options) check(given *pflag.FlagSet) error {
 	if err := o.checkStyle(given); err != nil {
 		return err
 	}
+	if len(o.verdicts) > 0 {
+		switch {
+		case o.direction != run.In:
+			return usage("--verdict is about packets received: it means nothing with --direction %s", o.direction)
+		case o.place == run.InXDP || o.place == run.AtTC:
+			return usage("--verdict is that of an XDP program beside which xdplog stands: it means nothing with --place %s", o.place)
+		case given.Changed("mode"):
+			return usage("--verdict is that of an XDP program beside which xdplog stands: --mode is about the XDP slot")
+		}
+		o.place = run.Beside
+	}
 	switch {
+	case o.place == run.Beside && o.direction == run.Out:
+		return usage("--place beside sees what is received alone: --direction out is seen at tc")
+	case o.place == run.Beside && given.Changed("mode"):
+		return usage("--mode is about the XDP slot: it means nothing beside the program in it")
 	case o.place == run.InXDP && o.direction == run.Out:
 		return usage("--place xdp sees what is received alone: --direction out is seen at tc")
 	case (o.place == run.AtTC || o.direction == run.Out) && given.Changed("mode"):

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
@@ -93,6 +94,20 @@ func parseEngine(s string) (run.Engine, error) {
 }
 
 func parsePlace(s string) (run.Place, error) { return parseWord(s, run.AnyPlace, run.AtTC) }
+
+// parseVerdicts reads a list of verdicts.
+func parseVerdicts(s string) (all []wire.Verdict, err error) {
+	for word := range strings.SplitSeq(s, ",") {
+		v, err := parseWord(word, wire.Aborted, wire.Redirect)
+		if err != nil {
+			return nil, fmt.Errorf("must be a list of %s", strings.Join(wordsOf(wire.Aborted, wire.Redirect), ", "))
+		}
+		if !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all, nil
+}
 
 func parseDirection(s string) (run.Direction, error) { return parseWord(s, run.In, run.InOut) }
 

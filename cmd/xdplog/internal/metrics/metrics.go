@@ -44,7 +44,11 @@ type Meter struct {
 	interfaces names.Interfaces
 	delivered  atomic.Uint64
 	events     []protocolCounts // by position in interfaces; one more for others
+	verdicts   []verdictCounts  // the same of the program beside ours
 }
+
+// verdictCounts are numbers of events by verdict.
+type verdictCounts [wire.Redirect + 1]atomic.Uint64
 
 // protocolCounts are numbers of events by IP protocol, and of those without IP.
 type protocolCounts [256 + 1]atomic.Uint64
@@ -59,6 +63,7 @@ func NewMeter(source Source, program *ebpf.Program, interfaces []names.Interface
 		program:    program,
 		interfaces: interfaces,
 		events:     make([]protocolCounts, len(interfaces)+1),
+		verdicts:   make([]verdictCounts, len(interfaces)+1),
 	}
 }
 
@@ -79,13 +84,17 @@ func (m *Meter) count(packets []reader.Packet) {
 		if first.IPVersion != 0 {
 			protocol = int(first.Protocol)
 		}
-		m.events[m.position(first.Interface)][protocol].Add(uint64(i - from))
+		at, n := m.position(first.Interface), uint64(i-from)
+		m.events[at][protocol].Add(n)
+		if first.Verdict != wire.NoVerdict {
+			m.verdicts[at][first.Verdict].Add(n)
+		}
 	}
 	m.delivered.Add(uint64(len(packets)))
 }
 
 func alike(a, b *reader.Event) bool {
-	return a.Protocol == b.Protocol && a.Interface == b.Interface && (a.IPVersion != 0) == (b.IPVersion != 0)
+	return a.Protocol == b.Protocol && a.Interface == b.Interface && a.Verdict == b.Verdict && (a.IPVersion != 0) == (b.IPVersion != 0)
 }
 
 func (m *Meter) position(index int) int {
@@ -107,6 +116,7 @@ func (m *Meter) appendMetrics(b []byte) ([]byte, error) {
 	}
 	b = appendCounterMetrics(b, c)
 	b = m.appendEvents(b)
+	b = m.appendVerdicts(b)
 	b = appendFamily(b, "xdplog_buffer_waiting_events", "gauge", "Events in the buffers, captured and not yet read.")
 	b = appendSample(b, "xdplog_buffer_waiting_events", c.Captured-min(delivered, c.Captured))
 	if b, err = m.appendProgram(b); err != nil {
@@ -138,10 +148,6 @@ func (m *Meter) appendEvents(b []byte) []byte {
 	const name = "xdplog_events_total"
 	b = appendFamily(b, name, "counter", "Events that were read, by interface and IP protocol.")
 	for i := range m.events {
-		interfaceName := "unknown"
-		if i < len(m.interfaces) {
-			interfaceName = m.interfaces[i].Name
-		}
 		for protocol := range m.events[i] {
 			n := m.events[i][protocol].Load()
 			if n == 0 {
@@ -151,10 +157,38 @@ func (m *Meter) appendEvents(b []byte) []byte {
 			if protocol != nonIP {
 				protocolLabel = strings.ToLower(words.Protocol(uint8(protocol)))
 			}
-			b = appendSample(b, name, n, "interface", interfaceName, "protocol", protocolLabel)
+			b = appendSample(b, name, n, "interface", m.nameAt(i), "protocol", protocolLabel)
 		}
 	}
 	return b
+}
+
+// appendVerdicts appends the events by interface and verdict, where there are any.
+func (m *Meter) appendVerdicts(b []byte) []byte {
+	const name = "xdplog_verdicts_total"
+	begun := false
+	for i := range m.verdicts {
+		for verdict := range m.verdicts[i] {
+			n := m.verdicts[i][verdict].Load()
+			if n == 0 {
+				continue
+			}
+			if !begun {
+				b = appendFamily(b, name, "counter", "Events that were read of packets that another XDP program had, by interface and its verdict.")
+				begun = true
+			}
+			b = appendSample(b, name, n, "interface", m.nameAt(i), "verdict", wire.Verdict(verdict).String())
+		}
+	}
+	return b
+}
+
+// nameAt is that of the interface at a position.
+func (m *Meter) nameAt(i int) string {
+	if i < len(m.interfaces) {
+		return m.interfaces[i].Name
+	}
+	return "unknown"
 }
 
 // appendProgram appends how long the program ran, if the kernel measures it:

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -42,7 +43,8 @@ func meterOf(t *testing.T) *Meter {
 		n += got
 	}
 	for _, event := range []reader.Event{
-		eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.IPv6), eventtest.Usual(eventtest.Protocol(124)), {Interface: 2}, {Interface: 3}, {Interface: 99},
+		eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.UDP), eventtest.Usual(eventtest.IPv6), eventtest.Usual(eventtest.Protocol(124)),
+		eventtest.Usual(eventtest.Fated(wire.NoDirection, 0, wire.Drop)), eventtest.Usual(eventtest.Fated(wire.NoDirection, 0, wire.Pass)), {Interface: 2}, {Interface: 3}, {Interface: 99},
 	} {
 		m.count([]reader.Packet{{Event: event}})
 	}
@@ -58,8 +60,10 @@ func TestMetrics(t *testing.T) {
 	for _, line := range []string{
 		`xdplog_packets_captured_total 20`,
 		`xdplog_packets_lost_total 0`,
-		`xdplog_buffer_waiting_events 6`,
-		`xdplog_events_total{interface="eth0",protocol="tcp"} 8`,
+		`xdplog_buffer_waiting_events 4`,
+		`xdplog_events_total{interface="eth0",protocol="tcp"} 10`,
+		`xdplog_verdicts_total{interface="eth0",verdict="drop"} 1`,
+		`xdplog_verdicts_total{interface="eth0",verdict="pass"} 1`,
 		`xdplog_events_total{interface="eth0",protocol="udp"} 2`,
 		`xdplog_events_total{interface="eth0",protocol="isis over ipv4"} 1`,
 		`xdplog_events_total{interface="eth0",protocol="none"} 1`,

@@ -56,7 +56,8 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 		c.closers = append(c.closers, endpoint)
 	}
-	collection, events, attached, err := o.stand(env)
+	said := make(chan string, 16)
+	collection, events, attached, err := o.stand(env, said)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +83,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	c.session = session{
 		source:      events,
 		attachments: attachments,
+		said:        said,
 		kind:        o.output(),
 		format:      o.format(interfaces, env.Stdout),
 		limit:       o.Count,
@@ -120,45 +122,62 @@ func (c *Capture) Run(ctx context.Context) error {
 	return err
 }
 
-// stand has the programs in the kernel, and on all interfaces. Where one has no XDP
-// slot for us, and the place may be any, its packets are looked at tc instead.
-func (o *Options) stand(env Environment) (*ebpf.Collection, *reader.Reader, []standing, error) {
+// stand has the programs in the kernel, and on all interfaces. Where one of them can't
+// be at a place, and it may be any, it takes the next one there.
+func (o *Options) stand(env Environment, said chan<- string) (*ebpf.Collection, *reader.Reader, []standing, error) {
 	interfaces := make([]interfacePlaces, len(o.Interfaces))
 	for i, name := range o.Interfaces {
 		interfaces[i] = interfacePlaces{name: name, places: Places(o.Place, o.Direction)}
 	}
 	for {
-		places, err := programs(interfaces)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		o.Program.Place, o.Program.Places = asm.XDP, places
-		collection, events, err := load(o.Program)
-		if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
-			if !o.Quiet {
-				fmt.Fprintln(env.Stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
-			}
-			o.Program.Transport = asm.Ringbuf
-			collection, events, err = load(o.Program)
-		}
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		attached, failed, err := o.attach(collection, interfaces)
+		collection, events, attached, failed, err := o.standAt(interfaces, env, said)
 		if err == nil {
 			return collection, events, attached, nil
 		}
-		events.Close()
-		collection.Close()
-		if failed < 0 || o.Place != AnyPlace || o.Mode != loader.Auto {
+		if o.Place != AnyPlace || o.Mode != loader.Auto {
 			return nil, nil, nil, err
 		}
-		interfaces[failed].why = err
-		if upper := (*loader.UpperError)(nil); errors.As(err, &upper) {
-			interfaces[failed].why = upper
+		moved := false
+		for i := range interfaces {
+			if i == failed || failed == ofAll {
+				moved = interfaces[i].next(o.Direction, err) || moved
+			}
 		}
-		interfaces[failed].places = Places(AtTC, o.Direction)
+		if !moved {
+			return nil, nil, nil, err
+		}
 	}
+}
+
+// ofAll stands for the number of an interface.
+const ofAll = -2
+
+// standAt is stand at those places alone. failed is the number of the interface whose
+// place can't be had, or ofAll.
+func (o *Options) standAt(interfaces []interfacePlaces, env Environment, said chan<- string) (_ *ebpf.Collection, _ *reader.Reader, _ []standing, failed int, err error) {
+	places, err := programs(interfaces)
+	if err != nil {
+		return nil, nil, nil, -1, err
+	}
+	o.Program.Place, o.Program.Places = asm.XDP, places
+	collection, events, err := load(o.Program)
+	if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
+		if !o.Quiet {
+			fmt.Fprintln(env.Stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
+		}
+		o.Program.Transport = asm.Ringbuf
+		collection, events, err = load(o.Program)
+	}
+	if err != nil {
+		return nil, nil, nil, ofAll, err
+	}
+	attached, failed, err := o.attach(collection, interfaces, said)
+	if err != nil {
+		events.Close()
+		collection.Close()
+		return nil, nil, nil, failed, err
+	}
+	return collection, events, attached, -1, nil
 }
 
 // load puts the program into the kernel, and opens the reader of its events.

@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -14,12 +15,13 @@ import (
 type Place uint8
 
 const (
-	AnyPlace Place = iota // the XDP slot, and tc where that can't be had
+	AnyPlace Place = iota // the XDP slot, else beside the program in it, else tc
 	InXDP                 // the XDP slot
+	Beside                // the XDP program that the interface has
 	AtTC                  // tc ingress
 )
 
-func (p Place) String() string { return [...]string{"auto", "xdp", "tc"}[p] }
+func (p Place) String() string { return [...]string{"auto", "xdp", "beside", "tc"}[p] }
 
 // A Direction is which packets of an interface are looked at.
 type Direction uint8
@@ -35,10 +37,7 @@ func (d Direction) String() string { return [...]string{"in", "out", "inout"}[d]
 // Places are where the programs of an interface are to stand, at best. What is sent
 // is seen at tc alone.
 func Places(p Place, d Direction) []asm.Place {
-	in := asm.XDP
-	if p == AtTC {
-		in = asm.TCIngress
-	}
+	in := map[Place]asm.Place{AnyPlace: asm.XDP, InXDP: asm.XDP, Beside: asm.Beside, AtTC: asm.TCIngress}[p]
 	switch d {
 	case Out:
 		return []asm.Place{asm.TCEgress}
@@ -52,7 +51,39 @@ func Places(p Place, d Direction) []asm.Place {
 type interfacePlaces struct {
 	name   string
 	places []asm.Place
-	why    error // not in the XDP slot; nil: they are where they are best
+	why    error // not where they would be better; nil: they are where they are best
+}
+
+// next has the programs of an interface stand at the next of the places where what is
+// received may be looked at, because of what is wrong with the one before. It reports
+// whether there is one.
+func (i *interfacePlaces) next(d Direction, err error) bool {
+	var to Place
+	var upper *loader.UpperError
+	switch at := i.places[0]; {
+	case at == asm.XDP && taken(err):
+		to = Beside
+	case at == asm.XDP && errors.As(err, &upper):
+		to, err = AtTC, upper
+	case at == asm.XDP && errors.As(err, new(*loader.RefusedError)),
+		at == asm.Beside && aloof(err):
+		to = AtTC
+	default:
+		return false
+	}
+	i.places, i.why = Places(to, d), OneOf(i.why, err)
+	return true
+}
+
+// taken says whether an error is that of an XDP slot that another has: an xdplog, too.
+func taken(err error) bool {
+	return errors.As(err, new(*loader.OccupiedError)) || errors.As(err, new(*loader.WatchedError))
+}
+
+// aloof says whether an error is that of a program beside which none of ours can stand,
+// or that of a kernel where none can.
+func aloof(err error) bool {
+	return errors.Is(err, loader.ErrNoTracing) || errors.Is(err, loader.ErrNoBTF) || errors.Is(err, loader.ErrNoProgram)
 }
 
 // programs are the places of all interfaces' programs, by number. Of too many, those
@@ -71,37 +102,38 @@ func programs(interfaces []interfacePlaces) ([]asm.Place, error) {
 	return all, nil
 }
 
-// A standing attachment knows why it is not in the XDP slot.
+// A standing attachment knows why it is not at a better place.
 type standing struct {
 	*loader.Attachment
 	why error
 }
 
 func (s standing) Fallback() error {
-	if s.why != nil && s.Place() == asm.TCIngress {
+	if s.why != nil && s.Place() != asm.TCEgress {
 		return s.why
 	}
 	return s.Attachment.Fallback()
 }
 
-// attach puts the programs on all interfaces, or on none, those beneath others first. Where an XDP slot can't be
-// had it returns the number of its interface, and else one below 0.
-func (o *Options) attach(collection *ebpf.Collection, interfaces []interfacePlaces) (all []standing, failed int, err error) {
-	names := make([]string, len(interfaces))
+// attach puts the programs on all interfaces, or on none, those beneath others first. Where what
+// one receives can't be looked at there, it returns the number of the interface, and else one below 0.
+func (o *Options) attach(collection *ebpf.Collection, interfaces []interfacePlaces, said chan<- string) (all []standing, failed int, err error) {
+	list := make([]string, len(interfaces))
 	for i, at := range interfaces {
-		names[i] = at.name
+		list[i] = at.name
 	}
 	byNumber := map[int]standing{}
-	for _, i := range loader.LowerFirst(names, o.Netns) {
+	for _, i := range loader.LowerFirst(list, o.Netns) {
 		at := interfaces[i]
 		for j, place := range at.places {
 			number := i*len(at.places) + j // there are as many of each
 			a, err := loader.Attach(collection, loader.Options{
-				Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place, Slot: uint8(min(number, asm.MaxInterfaces-1)), Config: o.Program,
+				Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place, Slot: uint8(min(number, asm.MaxInterfaces-1)),
+				Config: o.Program, Followed: func(p *loader.Program) { follow(said, at.name, p) },
 			})
 			if err != nil {
 				loader.CloseAll(all)
-				if place != asm.XDP || !unavailable(err) {
+				if place == asm.TCEgress {
 					i = -1
 				}
 				return nil, i, err
@@ -116,9 +148,14 @@ func (o *Options) attach(collection *ebpf.Collection, interfaces []interfacePlac
 	return all, -1, nil
 }
 
-// unavailable says whether an error is that of an XDP slot that others have, that
-// the driver does not have, or that is beneath another's. One that a living xdplog has is not tried elsewhere.
-func unavailable(err error) bool {
-	return errors.As(err, new(*loader.OccupiedError)) || errors.As(err, new(*loader.RefusedError)) ||
-		errors.As(err, new(*loader.UpperError))
+// follow says beside what we stand now.
+func follow(said chan<- string, on string, p *loader.Program) {
+	line := fmt.Sprintf("%s has no XDP program any more: what it receives is seen again when it has one", names.OneWord(on))
+	if p != nil {
+		line = fmt.Sprintf("%s has another XDP program, beside which xdplog goes on: %s", names.OneWord(on), p)
+	}
+	select {
+	case said <- line:
+	default: // the run is at its end, and nobody listens any more
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type attachment interface {
 	Interface() string
 	Place() asm.Place
 	Mode() loader.Mode
+	Beside() *loader.Program
 	Fallback() error
 	Away() time.Duration
 	TookOver() int
@@ -40,7 +42,8 @@ type attachment interface {
 type session struct {
 	source      eventSource
 	attachments []attachment
-	kind        format.Kind // of format
+	said        <-chan string // lines about what they do of their own accord
+	kind        format.Kind   // of format
 	format      format.Format
 	limit       uint64          // events to print; 0: all
 	stats       time.Duration   // between prints of the counters; 0: none
@@ -120,11 +123,16 @@ func (s *session) greet() {
 		if away := a.Away(); away > 0 {
 			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))
 		}
-		at, what := a.Mode().String()+" XDP", "received packets only"
-		if a.Place() != asm.XDP {
-			at = a.Place().String()
-		}
-		if a.Place() == asm.TCEgress {
+		at, what := a.Place().String(), "received packets only"
+		switch a.Place() {
+		case asm.XDP:
+			at = a.Mode().String() + " XDP"
+		case asm.Beside:
+			at = "beside an XDP program that has gone"
+			if p := a.Beside(); p != nil {
+				at, why = "beside its XDP program "+p.String(), ""
+			}
+		case asm.TCEgress:
 			what = "sent packets only"
 		}
 		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what)
@@ -137,7 +145,8 @@ func (s *session) greet() {
 // renounce gives up the rights that have been needed until now. Where it can't,
 // the run is as good without.
 func (s *session) renounce() {
-	if s.Environment.Renounce == nil {
+	beside := slices.ContainsFunc(s.attachments, func(a attachment) bool { return a.Place() == asm.Beside })
+	if s.Environment.Renounce == nil || beside { // to follow another's program takes them all
 		return
 	}
 	err := s.Environment.Renounce(func() error { _, err := s.source.Counters(); return err })
@@ -189,6 +198,11 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 			return err
 		case err := <-closed:
 			return err
+		case line := <-s.said:
+			stats.clear()
+			if !s.quiet {
+				fmt.Fprintln(s.Stderr, line)
+			}
 		case <-tick:
 			counters, err := s.source.Counters()
 			if err != nil {

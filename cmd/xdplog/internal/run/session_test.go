@@ -34,13 +34,14 @@ func newFakeAttachment() *fakeAttachment {
 	return &fakeAttachment{lost: make(chan error, 1), detached: make(chan struct{})}
 }
 
-func (*fakeAttachment) Interface() string     { return "eth0" }
-func (*fakeAttachment) Place() asm.Place      { return asm.XDP }
-func (*fakeAttachment) Mode() loader.Mode     { return loader.Generic }
-func (a *fakeAttachment) Fallback() error     { return a.fallback }
-func (a *fakeAttachment) Away() time.Duration { return 0 }
-func (a *fakeAttachment) TookOver() int       { return a.tookOver }
-func (a *fakeAttachment) Lost() <-chan error  { return a.lost }
+func (*fakeAttachment) Interface() string       { return "eth0" }
+func (*fakeAttachment) Place() asm.Place        { return asm.XDP }
+func (*fakeAttachment) Mode() loader.Mode       { return loader.Generic }
+func (*fakeAttachment) Beside() *loader.Program { return nil }
+func (a *fakeAttachment) Fallback() error       { return a.fallback }
+func (a *fakeAttachment) Away() time.Duration   { return 0 }
+func (a *fakeAttachment) TookOver() int         { return a.tookOver }
+func (a *fakeAttachment) Lost() <-chan error    { return a.lost }
 func (a *fakeAttachment) Close() error {
 	if a.refusals > 0 {
 		a.refusals--
