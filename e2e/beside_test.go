@@ -267,6 +267,9 @@ func TestVerdict(t *testing.T) {
 	lab := newLab(t)
 	lab.loopback(t)
 	f := lab.firewall(t, "firewall", "native")
+	if l := start(t, lab.right, "-D", "-o", "json").list(t); !slices.Equal(l.Places, []string{"beside", "tc"}) {
+		t.Errorf("-D says that xdplog could stand at %q", l.Places)
+	}
 	capture := lab.xdplog(t, "--verdict", "drop,aborted", "--metrics", "0", "udp")
 	lab.to(t, "pass", "drop", "tx", "aborted", "drop")
 	var got []string

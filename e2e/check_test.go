@@ -131,10 +131,10 @@ func TestCheckPlaceTaken(t *testing.T) {
 		}
 	}
 	remove := lab.foreign(t, "generic")
-	want(1, "no", "take it off first")
+	want(0, "no", "--place auto stands beside it")
 	remove()
 	capture := lab.xdplog(t)
-	want(1, "no", "already watched by xdplog")
+	want(0, "no", "already watched by xdplog")
 	capture.kill(t)
 	want(0, "ok", "left by a killed xdplog")
 	lab.wantProgram(t, "native")

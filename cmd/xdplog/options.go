@@ -102,9 +102,9 @@ func (o *options) addPlace(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(value[run.Direction]{&o.direction, parseDirection, "D"}, "direction", "in (default): packets received; out: those sent, at tc; inout: both")
 	complete(cmd, "direction", func() []string { return wordsOf(run.In, run.InOut) })
-	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: the first that can be), xdp, beside the XDP program there is, tc")
+	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: the first of) xdp, beside, tc")
 	complete(cmd, "place", func() []string { return wordsOf(run.AnyPlace, run.AtTC) })
-	flags.Var(value[[]wire.Verdict]{&o.verdicts, parseVerdicts, "LIST"}, "verdict", "only what the XDP program beside which we stand decided so: drop,aborted,pass,tx,redirect")
+	flags.Var(value[[]wire.Verdict]{&o.verdicts, parseVerdicts, "LIST"}, "verdict", "only what another XDP program decided so: drop,aborted,pass,tx,redirect")
 	complete(cmd, "verdict", func() []string { return wordsOf(wire.Aborted, wire.Redirect) })
 }
 

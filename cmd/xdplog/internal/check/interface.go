@@ -159,7 +159,8 @@ func harmFact(harm error) fact {
 
 // programFact is whether the place for a program is free.
 func programFact(programs []loader.Program) fact {
-	f := fact{name: "XDP program", verdict: yes, required: true, found: "none there"}
+	const todo = "--place auto stands beside it, or looks at tc"
+	f := fact{name: "XDP program", verdict: yes, found: "none there"}
 	for _, p := range programs {
 		if p.Mode == loader.Offload {
 			continue // has a place of its own
@@ -167,11 +168,11 @@ func programFact(programs []loader.Program) fact {
 		f.found = fmt.Sprintf("program %d (%s), %s", p.ID, orUnknown(p.Name), p.Mode)
 		switch {
 		case p.Owner != nil:
-			f.verdict, f.found = no, f.found+", "+p.Owner.Error()
+			f.verdict, f.found, f.todo = no, f.found+", "+p.Owner.Error(), todo
 		case p.Ours:
 			f.found += ", left by a killed xdplog: the next start takes it over"
 		default:
-			f.verdict, f.todo = no, "xdplog replaces none but its own: take it off first"
+			f.verdict, f.todo = no, todo
 		}
 	}
 	return f
