@@ -45,7 +45,7 @@ func (a *fakeAttachment) Lost() <-chan error    { return a.lost }
 func (a *fakeAttachment) Close() error {
 	if a.refusals > 0 {
 		a.refusals--
-		return upperError
+		return errUpper
 	}
 	a.close.Do(func() { close(a.detached); close(a.lost) })
 	return a.closeErr
@@ -54,7 +54,7 @@ func (a *fakeAttachment) Close() error {
 // above has the attachment be beneath another's program for some tries.
 func (a *fakeAttachment) above(tries int) { a.refusals = tries }
 
-var upperError = fmt.Errorf("take program 7 off eth0: %w", &loader.UpperError{Interface: "eth0", Upper: "br0"})
+var errUpper = fmt.Errorf("take program 7 off eth0: %w", &loader.UpperError{Interface: "eth0", Upper: "br0"})
 
 // A fixture is a session over fakes.
 type fixture struct {
@@ -122,7 +122,7 @@ func TestWaitsForUpper(t *testing.T) {
 	f := newFixture(3)
 	f.attachment.above(2)
 	f.signals <- os.Interrupt
-	f.check(t, f.run(context.Background()), 3, "<nil>", "waits to "+upperError.Error()+"; Ctrl-C leaves the program there\n"+closing(3))
+	f.check(t, f.run(context.Background()), 3, "<nil>", "waits to "+errUpper.Error()+"; Ctrl-C leaves the program there\n"+closing(3))
 }
 
 // TestLeavesBeneathUpper: another signal ends the wait.
@@ -132,7 +132,7 @@ func TestLeavesBeneathUpper(t *testing.T) {
 	f.signals <- os.Interrupt
 	f.signals <- os.Interrupt // an echo as long as it is early, and the end of the wait then
 	err := f.run(context.Background())
-	if want := "left in place: " + upperError.Error(); fmt.Sprint(err) != want {
+	if want := "left in place: " + errUpper.Error(); fmt.Sprint(err) != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	if f.lines() != 3 {
