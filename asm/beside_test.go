@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,5 +214,72 @@ func TestBesideFilters(t *testing.T) {
 				t.Errorf("reported: %v", ok)
 			}
 		})
+	}
+}
+
+// TestBesideCost measures what a run takes beside another program, and in the XDP slot, by
+// the kernel's own count (BPF_ENABLE_STATS), in turns. The kernel's clock may be coarse
+// where it is emulated, so each turn is many runs.
+func TestBesideCost(t *testing.T) {
+	target := firewall(t)
+	stats, err := ebpf.EnableStats(uint32(1)) // BPF_STATS_RUN_TIME
+	if err != nil {
+		t.Skipf("this kernel lacks run times of programs: %v", err)
+	}
+	defer stats.Close()
+	frame := append([]byte(nil), oracle.Fixtures()[0].Frame...)
+	frame[0] = frame[0]&^7 | 2
+	for _, c := range []struct{ name, filter string }{
+		{"an event of each packet", "tcp or udp or not ip"}, {"parsed, and not matched", "udp port 9 or tcp port 9"},
+	} {
+		parsed, err := filter.Parse(c.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := watch(t, target, asm.Config{Filter: parsed, Buffer: 4 << 20})
+		slot, err := loader.Load(asm.Config{Filter: parsed, Transport: asm.Ringbuf, Buffer: 4 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slot.Close()
+		reader, err := ringbuf.NewReader(slot.Maps[wire.EventsMap])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		const runs, turns = 2000, 15
+		took := func(measured, started *ebpf.Program, drain *ringbuf.Reader) float64 {
+			before, err := measured.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := started.Run(&ebpf.RunOptions{Data: frame, Repeat: runs}); err != nil {
+				t.Fatal(err)
+			}
+			after, err := measured.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			drain.SetDeadline(time.Unix(1, 0))
+			for err == nil {
+				_, err = drain.Read()
+			}
+			return float64(after.Runtime-before.Runtime) / float64(after.RunCount-before.RunCount)
+		}
+		var beside, alone, ratios []float64
+		for range turns {
+			b := took(w.coll.Programs[asm.ProgramName], target, w.events)
+			a := took(slot.Programs[asm.ProgramName], slot.Programs[asm.ProgramName], reader)
+			beside, alone, ratios = append(beside, b), append(alone, a), append(ratios, b/a)
+		}
+		for _, all := range [][]float64{beside, alone, ratios} {
+			slices.Sort(all)
+		}
+		ratio := ratios[turns/2]
+		t.Logf("%s: %.0f ns beside, %.0f ns in the slot: %.2f [%.2f, %.2f]", c.name, beside[turns/2], alone[turns/2], ratio, ratios[turns/4], ratios[3*turns/4])
+		w.coll.Close()
+		if ratio > 3 {
+			t.Errorf("%s: beside another program it takes %.2f of what it takes in the slot", c.name, ratio)
+		}
 	}
 }

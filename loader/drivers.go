@@ -92,7 +92,7 @@ func (e *HarmError) Error() string {
 		driver = "driver " + e.Driver
 	}
 	if e.Link {
-		return fmt.Sprintf("native XDP held by a link would stop the kernel, with %s, when its process is killed while packets arrive", driver)
+		return fmt.Sprintf("native XDP held by a link has stopped kernels, with %s", driver)
 	}
 	if e.Known {
 		return fmt.Sprintf("native XDP would stop traffic at start and end, with %s", driver)
@@ -144,9 +144,8 @@ func (s *site) harm() *HarmError {
 	return &HarmError{Driver: name}
 }
 
-// harmOfLink is why a native program is not to be held by a link, or nil. A veth, also
-// as a bond's slave, lets go of a program that is still run: see retire, for which
-// there is no time when a process is killed.
+// harmOfLink is why a native program is not to be held by a link, or nil: with a veth,
+// also as a bond's slave, Linux 6.1 and 6.12 died of it.
 func (s *site) harmOfLink() *HarmError {
 	const veth = "veth"
 	switch s.driver(s.link.name) {
