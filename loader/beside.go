@@ -28,6 +28,7 @@ type besideStand struct {
 	target  uint32 // id of the program that we stand beside; 0: none at the moment
 	program *ebpf.Program
 	link    bpflink.Link
+	left    bool // for good
 
 	refusing uint32 // id of one that we could not stand beside; 0: none
 	refused  time.Time
@@ -162,6 +163,7 @@ func (b *besideStand) leave() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.off()
+	b.left = true
 	return nil
 }
 
@@ -176,34 +178,49 @@ func (b *besideStand) off() {
 // check implements [stand]: it follows when the interface has another program, or none.
 func (b *besideStand) check() error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	moved, err := b.move()
+	var to *Program
+	if moved {
+		to = b.beside()
+	}
+	b.mu.Unlock()
+	if moved && b.follow != nil {
+		b.follow(to) // which may ask us
+	}
+	return err
+}
+
+// move goes where the interface's program is, and reports whether that is somewhere else.
+func (b *besideStand) move() (moved bool, err error) {
+	if b.left {
+		return false, nil
+	}
 	now, err := b.site.conn.link(b.site.link.index)
 	if err != nil {
-		return nil // told by the watch
+		return false, nil // told by the watch
 	}
 	id := inSlot(&now)
 	if id == b.target && (id != 0 || b.refusing == 0) {
-		return nil
+		return false, nil
 	}
 	b.off()
-	if id != 0 {
-		if err := b.stand(id); err != nil {
-			// It may be there for a moment only, as what xdplog itself puts into
-			// its place at its end.
-			if b.refusing == id && time.Since(b.refused) > interval/2 {
-				return err
-			}
-			if b.refusing != id {
-				b.refusing, b.refused = id, time.Now()
-			}
-			return nil
+	if id == 0 {
+		b.refusing = 0
+		return true, nil
+	}
+	if err := b.stand(id); err != nil {
+		// It may be there for a moment only, as what xdplog itself puts into its
+		// place at its end.
+		if b.refusing == id && time.Since(b.refused) > interval/2 {
+			return false, err
 		}
+		if b.refusing != id {
+			b.refusing, b.refused = id, time.Now()
+		}
+		return false, nil
 	}
 	b.refusing = 0
-	if b.follow != nil {
-		b.follow(b.beside())
-	}
-	return nil
+	return true, nil
 }
 
 // beside is the program that we stand beside, or nil.
