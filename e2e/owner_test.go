@@ -146,7 +146,7 @@ func TestAtOnce(t *testing.T) {
 	for range 5 {
 		var all []*process
 		for range 4 {
-			all = append(all, start(t, lab.right, "-i", right(0), "-o", "json"))
+			all = append(all, start(t, lab.right, "-i", right(0), "-o", "json", "--place", "xdp"))
 		}
 		var winner *process
 		for _, p := range all {
