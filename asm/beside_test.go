@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/filter"
@@ -222,7 +223,7 @@ func TestBesideFilters(t *testing.T) {
 // where it is emulated, so each turn is many runs.
 func TestBesideCost(t *testing.T) {
 	target := firewall(t)
-	stats, err := ebpf.EnableStats(uint32(1)) // BPF_STATS_RUN_TIME
+	stats, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	if err != nil {
 		t.Skipf("this kernel lacks run times of programs: %v", err)
 	}
@@ -278,7 +279,7 @@ func TestBesideCost(t *testing.T) {
 		ratio := ratios[turns/2]
 		t.Logf("%s: %.0f ns beside, %.0f ns in the slot: %.2f [%.2f, %.2f]", c.name, beside[turns/2], alone[turns/2], ratio, ratios[turns/4], ratios[3*turns/4])
 		w.coll.Close()
-		if ratio > 3 {
+		if ratio > 2 {
 			t.Errorf("%s: beside another program it takes %.2f of what it takes in the slot", c.name, ratio)
 		}
 	}
