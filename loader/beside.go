@@ -92,23 +92,74 @@ func (b *besideStand) stand(id uint32) error {
 		return fmt.Errorf("open program %d on %s: %w", id, b.site.link.name, err)
 	}
 	defer target.Close()
-	function, err := mainFunction(target)
+	at, err := b.exitOf(target)
+	if errors.Is(err, unix.EBUSY) {
+		// The only component of libxdp's dispatcher is in the place of its main function.
+		if only, found := extension(id); found == nil {
+			defer only.Close()
+			at, err = b.exitOf(only)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("stand beside program %d on %s: %w: %w", id, b.site.link.name, ErrNoTracing, err)
 	}
+	b.target, b.program, b.link = id, at.program, at.link
+	return nil
+}
+
+// An exit is a program of ours at the end of another's main function (fexit).
+type exit struct {
+	program *ebpf.Program
+	link    bpflink.Link
+}
+
+func (b *besideStand) exitOf(target *ebpf.Program) (at exit, err error) {
+	function, err := mainFunction(target)
+	if err != nil {
+		return at, err
+	}
 	spec := b.spec.Copy()
 	spec.AttachTarget, spec.AttachTo = target, function
-	program, err := b.load(spec)
-	if err != nil {
-		return fmt.Errorf("stand beside program %d (%s) on %s: %w: %w", id, function, b.site.link.name, ErrNoTracing, explainLoad(err, nil))
+	if at.program, err = b.load(spec); err != nil {
+		return at, fmt.Errorf("%s: %w", function, explainLoad(err, nil))
 	}
-	link, err := bpflink.AttachTracing(bpflink.TracingOptions{Program: program, AttachType: ebpf.AttachTraceFExit})
+	at.link, err = bpflink.AttachTracing(bpflink.TracingOptions{Program: at.program, AttachType: ebpf.AttachTraceFExit})
 	if err != nil {
-		program.Close()
-		return fmt.Errorf("stand beside program %d (%s) on %s: %w: %w", id, function, b.site.link.name, ErrNoTracing, oneLine(err))
+		at.program.Close()
+		return at, fmt.Errorf("%s: %w", function, oneLine(err))
 	}
-	b.target, b.program, b.link = id, program, link
-	return nil
+	return at, nil
+}
+
+// extension opens the one program that stands in the place of a function of another, by a
+// link (BPF_PROG_TYPE_EXT). To see links takes CAP_SYS_ADMIN.
+func extension(of uint32) (*ebpf.Program, error) {
+	var found *ebpf.Program
+	links := new(bpflink.Iterator)
+	defer links.Close()
+	for links.Next() {
+		info, err := links.Link.Info()
+		if err != nil || info.Tracing() == nil || info.Tracing().TargetObjectId != of {
+			continue
+		}
+		program, err := ebpf.NewProgramFromID(info.Program)
+		if err != nil {
+			continue // gone
+		}
+		if program.Type() != ebpf.Extension || found != nil {
+			program.Close()
+			if found == nil {
+				continue
+			}
+			found.Close()
+			return nil, errors.New("more than one extends it")
+		}
+		found = program
+	}
+	if found == nil {
+		return nil, errors.New("none extends it")
+	}
+	return found, nil
 }
 
 // explainForeign says what it takes to open a program of somebody else's.
