@@ -21,8 +21,8 @@ var ErrInUse = errors.New("the collection has a reader already: close that first
 // of the collection's, which the kernel makes for one of two who ask at once. So it
 // holds between all who have the maps, and nobody else can be in the way.
 type claim struct {
-	words  *ebpf.Map
-	buffer int // bytes of each CPU's perf buffer that the config asks for; 0: as many as may be had
+	words  *ebpf.Map // a descriptor of our own: the collection may be closed when Read has ended, and Close not yet
+	buffer int       // bytes of each CPU's perf buffer that the config asks for; 0: as many as may be had
 }
 
 // claimReader claims a collection. A reader that was never closed keeps it as long
@@ -48,7 +48,12 @@ func claimReader(words *ebpf.Map) (claim, error) {
 	if err != nil {
 		return claim{}, fmt.Errorf("claim the collection: %w", err)
 	}
-	return claim{words: words, buffer: int(buffer)}, nil
+	c := claim{buffer: int(buffer)}
+	if c.words, err = words.Clone(); err != nil {
+		words.Delete(wire.ReaderOwner)
+		return claim{}, fmt.Errorf("claim the collection: %w", err)
+	}
+	return c, nil
 }
 
 // inherit claims a collection whose owner is gone. Of those who see that at once one
@@ -110,6 +115,7 @@ func (c *claim) release() error {
 	if words == nil {
 		return nil
 	}
+	defer words.Close()
 	if err := words.Delete(wire.ReaderOwner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("give the collection up: %w", err)
 	}

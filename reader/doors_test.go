@@ -225,11 +225,14 @@ func TestDeadline(t *testing.T) {
 			t.Fatalf("%d events, %v behind the deadline, want what is there", n, err)
 		}
 		reader.SetDeadline(time.Time{})
-		go func() {
+		var sender sync.WaitGroup
+		sender.Go(func() {
 			time.Sleep(20 * time.Millisecond)
 			send(t, program, 1)
-		}()
-		if n, err := reader.Read(events); n != 1 || err != nil {
+		})
+		n, err := reader.Read(events)
+		sender.Wait()
+		if n != 1 || err != nil {
 			t.Fatalf("%d events, %v without a deadline", n, err)
 		}
 	})
