@@ -174,6 +174,32 @@ func TestBeside(t *testing.T) {
 	}
 }
 
+// TestBesideIndex: what other interfaces receive that have the same program is not seen.
+// Test runs are of packets of the loopback.
+func TestBesideIndex(t *testing.T) {
+	target := firewall(t)
+	const loopback = 1
+	for index, want := range map[uint32]bool{0: true, loopback: true, loopback + 1: false} {
+		w := watch(t, target, asm.Config{All: true, Index: index})
+		run(t, target, oracle.Fixtures()[0].Frame)
+		if _, ok := w.next(t); ok != want {
+			t.Errorf("of interface %d, reported: %v", index, ok)
+		}
+		var perCPU []wire.Counters
+		if err := w.coll.Maps[wire.CountersMap].Lookup(uint32(0), &perCPU); err != nil {
+			t.Fatal(err)
+		}
+		var all wire.Counters
+		for _, c := range perCPU {
+			all.Add(c)
+		}
+		if (all.Seen == 1) != want {
+			t.Errorf("of interface %d, %d seen", index, all.Seen)
+		}
+		w.coll.Close()
+	}
+}
+
 // TestBesideFilters asks for verdicts and for bytes behind what is copied at first.
 func TestBesideFilters(t *testing.T) {
 	target := firewall(t)

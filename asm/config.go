@@ -49,6 +49,10 @@ type Config struct {
 	// Kernel is for programs at [Beside], which need it.
 	Kernel Kernel
 
+	// Index is the interface of which packets are looked at, at [Beside]; packets of others
+	// that run the other program are not seen. Package loader says it. Default: all.
+	Index uint32
+
 	// Verdicts are those of the other program's that are wanted, at [Beside]: packets
 	// of other verdicts are seen, and do not match. Default: all.
 	Verdicts []wire.Verdict

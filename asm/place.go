@@ -28,6 +28,9 @@ type place interface {
 	// maps are what the place's code refers to by name.
 	maps() map[string]*ebpf.MapSpec
 
+	// skip jumps where a packet is none of ours, which is then not seen.
+	skip(b *builder, otherwise label)
+
 	// begin leaves in header and end what of the packet can be read directly,
 	// from the context, which is in ctx.
 	begin(b *builder)

@@ -25,11 +25,12 @@ import (
 // the first, as XDP does.
 type beside struct {
 	kernel   Kernel
-	verdicts uint8 // a bit for each wire.Verdict that is wanted; 0: all
+	index    uint32 // of the interface whose packets are wanted; 0: all
+	verdicts uint8  // a bit for each wire.Verdict that is wanted; 0: all
 }
 
 func newBeside(cfg Config) place {
-	p := beside{kernel: cfg.Kernel}
+	p := beside{kernel: cfg.Kernel, index: cfg.Index}
 	for _, v := range cfg.Verdicts {
 		p.verdicts |= 1 << v
 	}
@@ -69,6 +70,14 @@ func (beside) maps() map[string]*ebpf.MapSpec { return trafficControl{}.maps() }
 func (p beside) buffer(b *assemble.Builder, dst bpf.Register, name string, offset uint16, size bpf.Size) {
 	b.Note("xdp_buff", bpf.LoadMem(dst, ctx, besideBuffer, bpf.DWord))
 	b.Note("xdp_buff."+name, bpf.LoadMem(dst, dst, int16(offset), size))
+}
+
+// skip lets go of what another interface receives, which has the same program.
+func (p beside) skip(b *builder, otherwise label) {
+	if p.index != 0 {
+		p.iface(b, bpf.R0)
+		b.JumpIf(bpf.R0, bpf.JNE, int32(p.index), otherwise)
+	}
 }
 
 // begin copies the packet's beginning; it is also where the program goes on from

@@ -300,4 +300,6 @@ func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 	return bpf.FnPerfEventOutput
 }
 
+func (trafficControl) skip(*builder, label) {}
+
 func (trafficControl) pass() int32 { return tcNext }

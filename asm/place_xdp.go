@@ -124,4 +124,6 @@ func (s xdpSlot) fate(b *builder) {
 
 func (xdpSlot) sampled(*builder) bpf.BuiltinFunc { return bpf.FnPerfEventOutput }
 
+func (xdpSlot) skip(*builder, label) {}
+
 func (xdpSlot) pass() int32 { return xdpPass }

@@ -217,6 +217,7 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 // prologue sets the registers that keep their role, and counts the packet.
 func (b *builder) prologue() {
 	b.Emit(bpf.Mov.Reg(ctx, bpf.R1))
+	b.place.skip(b, pass)
 	b.counters(pass)
 	b.place.begin(b)
 }

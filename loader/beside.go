@@ -51,6 +51,11 @@ func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand,
 			return nil, err
 		}
 	}
+	// The program may be on other interfaces, too. What a bond receives is one of its
+	// slaves', which have the bond's program.
+	if s.driver(s.link.name) != "bonding" {
+		cfg.Index = uint32(s.link.index)
+	}
 	spec, err := asm.Program(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("assemble the program: %w", err)
