@@ -51,6 +51,7 @@ type firewall struct {
 	program *ebpf.Program
 	counts  *ebpf.Map
 	held    link.Link
+	calls   bool // others, at the end: a tail call
 }
 
 var firewallPorts = map[string]uint16{"drop": 53, "aborted": 54, "tx": 55, "pass": 56}
@@ -59,6 +60,14 @@ func (l *lab) firewall(t testing.TB, name, mode string) *firewall {
 	t.Helper()
 	f := &firewall{lab: l, mode: mode}
 	f.load(t, name)
+	f.attach(t)
+	return f
+}
+
+// attach puts it on.
+func (f *firewall) attach(t testing.TB) {
+	t.Helper()
+	l, mode := f.lab, f.mode
 	err := l.right.do(func() error {
 		at, err := netlink.LinkByName(right(0))
 		if err != nil {
@@ -73,7 +82,6 @@ func (l *lab) firewall(t testing.TB, name, mode string) *firewall {
 	if err != nil {
 		t.Fatalf("attach the firewall: %v", err)
 	}
-	return f
 }
 
 // load makes the program anew, with a name and counts of its own.
@@ -92,10 +100,20 @@ func (f *firewall) load(t testing.TB, name string) {
 	}
 	t.Cleanup(func() { f.counts.Close() })
 	port := func(p uint16) int32 { return int32(binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, p))) }
+	tail := bpf.Instructions{}
+	if f.calls {
+		others, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { others.Close() })
+		tail = bpf.Instructions{bpf.Mov.Reg(bpf.R1, bpf.R7), bpf.LoadMapPtr(bpf.R2, others.FD()), bpf.Mov.Imm(bpf.R3, 0), bpf.FnTailCall.Call()}
+	}
 	f.program, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: name, Type: ebpf.XDP, License: "GPL",
-		Instructions: bpf.Instructions{
+		Instructions: slices.Concat(bpf.Instructions{
 			btf.WithFuncMetadata(bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.Word).WithSymbol(name), function).WithSource(bpf.Comment("fw")),
+			bpf.Mov.Reg(bpf.R7, bpf.R1),
 			bpf.LoadMem(bpf.R3, bpf.R1, 4, bpf.Word),
 			bpf.Mov.Reg(bpf.R4, bpf.R2),
 			bpf.Add.Imm(bpf.R4, 38),
@@ -118,8 +136,10 @@ func (f *firewall) load(t testing.TB, name string) {
 			bpf.Mov.Imm(bpf.R1, 1),
 			bpf.AddAtomic.Mem(bpf.R0, bpf.R1, bpf.DWord, 0),
 			bpf.Mov.Reg(bpf.R0, bpf.R6).WithSymbol("out"),
+		}, tail, bpf.Instructions{
+			bpf.Mov.Reg(bpf.R0, bpf.R6),
 			bpf.Return(),
-		},
+		}),
 	})
 	if err != nil {
 		t.Fatalf("load the firewall: %v", err)
@@ -442,6 +462,29 @@ func TestBesideWithoutRights(t *testing.T) {
 		t.Errorf("event is %v", e)
 	}
 	capture.stop(t)
+	f.stays(t)
+	f.off(t)
+}
+
+// TestBesideTailCalls: beside a firewall that makes tail calls one xdplog stands, and the next
+// goes to tc: from Linux 7.0 the kernel is not safe with two.
+func TestBesideTailCalls(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	f := &firewall{lab: lab, mode: "native", calls: true}
+	f.load(t, "caller")
+	f.attach(t)
+	first := lab.xdplog(t)
+	lab.to(t, "drop")
+	if got := verdictsOf(t, []event{first.next(t)}); got[0] != "drop" {
+		t.Errorf("verdict %q", got)
+	}
+	second := lab.xdplog(t)
+	if said := second.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, "two are not safe") {
+		t.Errorf("it does not say why it is at tc:\n%s", said)
+	}
+	second.stop(t)
+	first.stop(t)
 	f.stays(t)
 	f.off(t)
 }

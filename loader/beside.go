@@ -123,6 +123,9 @@ func (b *besideStand) exitOf(target *ebpf.Program) (at exit, err error) {
 	if err != nil {
 		return at, err
 	}
+	if tailCalls(target) && traced(target) {
+		return at, fmt.Errorf("%s: it makes tail calls, and has a tracing program already: from Linux 7.0 two are not safe", function)
+	}
 	spec := b.spec.Copy()
 	spec.AttachTarget, spec.AttachTo = target, function
 	if at.program, err = b.load(spec); err != nil {
@@ -134,6 +137,49 @@ func (b *besideStand) exitOf(target *ebpf.Program) (at exit, err error) {
 		return at, fmt.Errorf("%s: %w", function, oneLine(err))
 	}
 	return at, nil
+}
+
+// tailCalls reports whether a program may call others, through an array of programs.
+func tailCalls(program *ebpf.Program) bool {
+	info, err := program.Info()
+	if err != nil {
+		return true
+	}
+	ids, known := info.MapIDs()
+	if !known {
+		return true
+	}
+	for _, id := range ids {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			return true
+		}
+		kind := m.Type()
+		m.Close()
+		if kind == ebpf.ProgramArray {
+			return true
+		}
+	}
+	return false
+}
+
+// traced reports whether a tracing program stands at another one, as far as the kernel says so
+// of links.
+func traced(program *ebpf.Program) bool {
+	info, err := program.Info()
+	if err != nil {
+		return true
+	}
+	id, _ := info.ID()
+	links := new(bpflink.Iterator)
+	defer links.Close()
+	for links.Next() {
+		info, err := links.Link.Info()
+		if err == nil && info.Tracing() != nil && info.Tracing().TargetObjectId == uint32(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // extension opens the one program that stands in the place of a function of another, by a
