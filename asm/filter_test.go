@@ -28,6 +28,7 @@ const shortestRun = 14
 // compiled is a filter in the kernel, and the evaluator that it must agree with.
 type compiled struct {
 	filter   *filter.Filter
+	fast     *filter.Matcher
 	spec     *ebpf.CollectionSpec
 	program  *ebpf.Program
 	counters *ebpf.Map
@@ -68,7 +69,7 @@ func newCompiled(cfg Config) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiled{filter: cfg.Filter, spec: spec, program: coll.DetachProgram(ProgramName), counters: coll.DetachMap(wire.CountersMap)}
+	c := &compiled{filter: cfg.Filter, fast: cfg.Filter.Matcher(), spec: spec, program: coll.DetachProgram(ProgramName), counters: coll.DetachMap(wire.CountersMap)}
 	coll.Close()
 	return c, nil
 }
@@ -104,7 +105,7 @@ func (c *compiled) countMatched() (matched uint64, err error) {
 	return matched, nil
 }
 
-// check compares verdicts on one frame. first is how much of it the program can
+// check compares verdicts on one frame: the kernel's, the evaluator's and the matcher's. first is how much of it the program can
 // see: all, but for one that takes no packets of several buffers.
 func (c *compiled) check(frame []byte, first int) error {
 	got, err := c.match(frame)
@@ -114,6 +115,9 @@ func (c *compiled) check(frame []byte, first int) error {
 	seen := frame[:min(first, len(frame))]
 	if want := c.filter.Match(seen, len(seen)); got != want {
 		return fmt.Errorf("%s\nmatches: kernel %v, evaluator %v, on %d bytes\n%s\n%s", c.filter, got, want, len(frame), hex.EncodeToString(frame), c.listing())
+	}
+	if fast := c.fast.Match(seen, len(seen)); got != fast {
+		return fmt.Errorf("%s\nmatches: kernel %v, matcher %v, on %d bytes\n%s", c.filter, got, fast, len(frame), hex.EncodeToString(frame))
 	}
 	return nil
 }
