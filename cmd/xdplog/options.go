@@ -178,6 +178,8 @@ func (o *options) check(given *pflag.FlagSet) error {
 		return usage("--place xdp sees what is received alone: --direction out is seen at tc")
 	case (o.place == run.AtTC || o.direction == run.Out) && given.Changed("mode"):
 		return usage("--mode is about XDP: it means nothing at tc")
+	case (o.place == run.AtTC || o.place == run.Beside || o.direction == run.Out) && given.Changed("attach"):
+		return usage("--attach is about the XDP slot: it means nothing elsewhere")
 	case o.place == run.AnyPlace && given.Changed("mode"):
 		o.place = run.InXDP
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -160,6 +161,11 @@ func (o *Options) standAt(interfaces []interfacePlaces, env Environment, said ch
 		return nil, nil, nil, -1, err
 	}
 	o.Program.Place, o.Program.Places = asm.XDP, places
+	if slices.Contains(places, asm.Beside) && o.Program.Kernel == (asm.Kernel{}) {
+		if o.Program.Kernel, err = loader.Kernel(); err != nil { // once: it takes long
+			return nil, nil, nil, ofAll, err
+		}
+	}
 	collection, events, err := load(o.Program)
 	if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
 		if !o.Quiet {
