@@ -88,12 +88,6 @@ func (f *firewall) attach(t testing.TB) {
 func (f *firewall) load(t testing.TB, name string) {
 	t.Helper()
 	defer setMemlock(t, unix.RLIM_INFINITY)()
-	u32 := &btf.Int{Name: "__u32", Size: 4}
-	context := &btf.Struct{Name: "xdp_md", Size: 8, Members: []btf.Member{{Name: "data", Type: u32}, {Name: "data_end", Type: u32, Offset: 32}}}
-	function := &btf.Func{Name: name, Linkage: btf.GlobalFunc, Type: &btf.FuncProto{
-		Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},
-		Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: context}}},
-	}}
 	var err error
 	if f.counts, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 5}); err != nil {
 		t.Fatal(err)
@@ -112,7 +106,7 @@ func (f *firewall) load(t testing.TB, name string) {
 	f.program, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: name, Type: ebpf.XDP, License: "GPL",
 		Instructions: slices.Concat(bpf.Instructions{
-			btf.WithFuncMetadata(bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.Word).WithSymbol(name), function).WithSource(bpf.Comment("fw")),
+			btf.WithFuncMetadata(bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.Word).WithSymbol(name), xdpFunction(name)).WithSource(bpf.Comment("fw")),
 			bpf.Mov.Reg(bpf.R7, bpf.R1),
 			bpf.LoadMem(bpf.R3, bpf.R1, 4, bpf.Word),
 			bpf.Mov.Reg(bpf.R4, bpf.R2),
@@ -480,11 +474,87 @@ func TestBesideTailCalls(t *testing.T) {
 		t.Errorf("verdict %q", got)
 	}
 	second := lab.xdplog(t)
-	if said := second.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, "two are not safe") {
+	if said := second.stderr.String(); !namesTargets(t) {
+		lacks(t, "the target in what it says of links, as Linux 5.10 does, and minds no two tracing programs")
+	} else if !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, "two are not safe") {
 		t.Errorf("it does not say why it is at tc:\n%s", said)
 	}
 	second.stop(t)
 	first.stop(t)
 	f.stays(t)
 	f.off(t)
+}
+
+// TestBesideOnlyComponent: where another program is in the place of the main function, as the only
+// component of libxdp's dispatcher is, xdplog stands at that one.
+func TestBesideOnlyComponent(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	f := lab.firewall(t, "dispatcher", "native")
+	component := dropAll(t, f.program)
+	at, err := link.AttachFreplace(f.program, "dispatcher", component)
+	if err != nil {
+		t.Fatalf("put a component in the place of the dispatcher's main function: %v", err)
+	}
+	defer at.Close()
+	capture := lab.xdplog(t)
+	if !namesTargets(t) {
+		if said := capture.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, "busy") {
+			t.Errorf("it does not say why it is at tc:\n%s", said)
+		}
+		capture.stop(t)
+		f.off(t)
+		t.Skip("this kernel lacks the target in what it says of links, as Linux 5.10 does")
+	}
+	if said := capture.stderr.String(); !strings.Contains(said, "(dispatcher)") || !strings.Contains(said, "(beside ") {
+		t.Errorf("it does not say beside what it stands:\n%s", said)
+	}
+	lab.to(t, "pass") // which the component drops
+	if got := verdictsOf(t, []event{capture.next(t)}); got[0] != "drop" {
+		t.Errorf("verdict %q, want drop", got)
+	}
+	capture.stop(t)
+	f.stays(t)
+	f.off(t)
+}
+
+// namesTargets reports whether the kernel says of tracing links, of which there is one, to which
+// program they lead.
+func namesTargets(t testing.TB) bool {
+	t.Helper()
+	links := new(link.Iterator)
+	defer links.Close()
+	for links.Next() {
+		if info, err := links.Link.Info(); err == nil && info.Tracing() != nil && info.Tracing().TargetObjectId != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// dropAll is a program for the place of another one's main function.
+func dropAll(t testing.TB, target *ebpf.Program) *ebpf.Program {
+	t.Helper()
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "drop_all", Type: ebpf.Extension, License: "GPL", AttachTarget: target, AttachTo: "dispatcher",
+		Instructions: bpf.Instructions{
+			btf.WithFuncMetadata(bpf.Mov.Imm(bpf.R0, 1).WithSymbol("drop_all"), xdpFunction("drop_all")).WithSource(bpf.Comment("drop")),
+			bpf.Return(),
+		},
+	})
+	if err != nil {
+		t.Fatalf("load a component: %v", err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return program
+}
+
+// xdpFunction is the BTF of int name(struct xdp_md *ctx).
+func xdpFunction(name string) *btf.Func {
+	u32 := &btf.Int{Name: "__u32", Size: 4}
+	context := &btf.Struct{Name: "xdp_md", Size: 8, Members: []btf.Member{{Name: "data", Type: u32}, {Name: "data_end", Type: u32, Offset: 32}}}
+	return &btf.Func{Name: name, Linkage: btf.GlobalFunc, Type: &btf.FuncProto{
+		Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},
+		Params: []btf.FuncParam{{Name: "ctx", Type: &btf.Pointer{Target: context}}},
+	}}
 }
