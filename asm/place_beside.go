@@ -2,7 +2,6 @@ package asm
 
 import (
 	"math"
-	"math/bits"
 
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
@@ -96,20 +95,7 @@ func (p beside) begin(b *builder) {
 
 	// header is how much, at most; end will be the copy, record how long it is.
 	b.Block(copyIt)
-	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))
-	b.Emit(
-		bpf.Mov.Imm(bpf.R0, 0),
-		bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.Word), // key
-		bpf.Mov.Reg(bpf.R2, stack),
-		bpf.Add.Imm(bpf.R2, int32(layout.StartSlot)),
-		bpf.LoadMapPtr(bpf.R1, 0).WithReference(copyMap),
-		bpf.FnMapLookupElem.Call(),
-	)
-	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
-	b.Emit(bpf.Add.Imm(bpf.R0, copyAlign))
-	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.DWord))
-	b.Emit(bpf.Mov.Reg(end, bpf.R0))
-
+	b.findCopy()
 	p.buffer(b.Builder, bpf.R3, "data", p.kernel.Data, bpf.DWord)
 	p.buffer(b.Builder, record, "data_end", p.kernel.DataEnd, bpf.DWord)
 	b.Emit(bpf.Sub.Reg(record, bpf.R3))
@@ -161,15 +147,7 @@ func (beside) within(b *builder, reg bpf.Register, otherwise label) {
 	trafficControl{}.within(b, reg, otherwise)
 }
 
-func (beside) settle(b *builder, most int32) {
-	trafficControl{}.Start(b.Builder, bpf.R1)
-	b.Emit(bpf.Sub.Reg(header, bpf.R1))
-	b.aligned(1<<bits.Len32(uint32(most)) - 4)
-	if most == maxHeaders {
-		b.JumpIf(header, bpf.JGT, most, pass) // never
-	}
-	b.Emit(bpf.Add.Reg(header, bpf.R1))
-}
+func (beside) settle(b *builder, most int32) { trafficControl{}.settle(b, most) }
 
 // Limits implements [match.Place]: as at tc.
 func (beside) Limits() (near uint32, direct int32) { return 0, copyMost }

@@ -106,19 +106,7 @@ func (t trafficControl) begin(b *builder) {
 
 	// header is how much, at most; end will be the copy, record how long it is.
 	b.Block(copyIt)
-	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))
-	b.Emit(
-		bpf.Mov.Imm(bpf.R0, 0),
-		bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.Word), // key
-		bpf.Mov.Reg(bpf.R2, stack),
-		bpf.Add.Imm(bpf.R2, int32(layout.StartSlot)),
-		bpf.LoadMapPtr(bpf.R1, 0).WithReference(copyMap),
-		bpf.FnMapLookupElem.Call(),
-	)
-	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
-	b.Emit(bpf.Add.Imm(bpf.R0, copyAlign))
-	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.DWord))
-	b.Emit(bpf.Mov.Reg(end, bpf.R0))
+	b.findCopy()
 	skbLen.LoadRaw(b.Builder, record, ctx)
 	b.JumpIfReg(record, bpf.JLE, header, ok)
 	b.Emit(bpf.Mov.Reg(record, header))
@@ -156,6 +144,23 @@ func (t trafficControl) begin(b *builder) {
 	b.Jump(copyIt)
 
 	b.Block(parse)
+}
+
+// findCopy leaves in end where this CPU's copy is to be, of as many bytes as header says.
+func (b *builder) findCopy() {
+	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))
+	b.Emit(
+		bpf.Mov.Imm(bpf.R0, 0),
+		bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.Word), // key
+		bpf.Mov.Reg(bpf.R2, stack),
+		bpf.Add.Imm(bpf.R2, int32(layout.StartSlot)),
+		bpf.LoadMapPtr(bpf.R1, 0).WithReference(copyMap),
+		bpf.FnMapLookupElem.Call(),
+	)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
+	b.Emit(bpf.Add.Imm(bpf.R0, copyAlign))
+	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.DWord))
+	b.Emit(bpf.Mov.Reg(end, bpf.R0))
 }
 
 // loadBytes copies bytes of the packet, from an offset on, into the copy at another.

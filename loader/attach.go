@@ -132,8 +132,8 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !a.site.link.ethernet() {
-		return nil, fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", a.site.link.name, ErrNotEthernet, a.site.link.kind)
+	if err := a.site.needEthernet(); err != nil {
+		return nil, err
 	}
 	// Before the program is on, so that nothing that happens to it is missed.
 	if a.watch, err = newWatch(a.site.ns, opts.Place != asm.XDP); err != nil {
@@ -164,8 +164,8 @@ func attachBeside(coll *ebpf.Collection, opts Options) (_ *Attachment, err error
 	if a.site, err = approach(opts.Interface, opts.Namespace); err != nil {
 		return nil, err
 	}
-	if !a.site.link.ethernet() {
-		return nil, fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", a.site.link.name, ErrNotEthernet, a.site.link.kind)
+	if err := a.site.needEthernet(); err != nil {
+		return nil, err
 	}
 	if a.watch, err = newWatch(a.site.ns, false); err != nil {
 		return nil, err
@@ -177,6 +177,14 @@ func attachBeside(coll *ebpf.Collection, opts Options) (_ *Attachment, err error
 	a.stand = beside
 	a.watch.start(a)
 	return a, nil
+}
+
+// needEthernet returns an error where packets have no Ethernet header.
+func (s *site) needEthernet() error {
+	if s.link.ethernet() {
+		return nil
+	}
+	return fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", s.link.name, ErrNotEthernet, s.link.kind)
 }
 
 // Beside is the program that ours stands beside at the moment, or nil.

@@ -51,9 +51,9 @@ func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand,
 			return nil, err
 		}
 	}
-	// The program may be on other interfaces, too. What a bond receives is one of its
-	// slaves', which have the bond's program.
-	if s.driver(s.link.name) != "bonding" {
+	// The program may be on other interfaces, too. Some hand theirs on to those that they
+	// receive by, and what comes there is theirs: a bond, and netvsc with its function of the card.
+	if driver := s.driver(s.link.name); driver != "bonding" && driver != "hv_netvsc" {
 		cfg.Index = uint32(s.link.index)
 	}
 	spec, err := asm.Program(cfg)
@@ -171,46 +171,45 @@ func traced(program *ebpf.Program) bool {
 		return true
 	}
 	id, _ := info.ID()
-	links := new(bpflink.Iterator)
-	defer links.Close()
-	for links.Next() {
-		info, err := links.Link.Info()
-		if err == nil && info.Tracing() != nil && info.Tracing().TargetObjectId == uint32(id) {
-			return true
-		}
-	}
-	return false
+	return len(linkedTo(uint32(id))) > 0
 }
 
-// extension opens the one program that stands in the place of a function of another, by a
-// link (BPF_PROG_TYPE_EXT). To see links takes CAP_SYS_ADMIN.
-func extension(of uint32) (*ebpf.Program, error) {
-	var found *ebpf.Program
-	links := new(bpflink.Iterator)
-	defer links.Close()
-	for links.Next() {
-		info, err := links.Link.Info()
-		if err != nil || info.Tracing() == nil || info.Tracing().TargetObjectId != of {
-			continue
-		}
-		program, err := ebpf.NewProgramFromID(info.Program)
-		if err != nil {
-			continue // gone
-		}
-		if program.Type() != ebpf.Extension || found != nil {
+// extension opens the one program that stands in the place of a function of another
+// (BPF_PROG_TYPE_EXT).
+func extension(of uint32) (found *ebpf.Program, err error) {
+	for _, id := range linkedTo(of) {
+		program, err := ebpf.NewProgramFromID(id)
+		switch {
+		case err != nil: // gone
+		case program.Type() != ebpf.Extension:
 			program.Close()
-			if found == nil {
-				continue
-			}
+		case found != nil:
+			program.Close()
 			found.Close()
 			return nil, errors.New("more than one extends it")
+		default:
+			found = program
 		}
-		found = program
 	}
 	if found == nil {
 		return nil, errors.New("none extends it")
 	}
 	return found, nil
+}
+
+// linkedTo are the programs that stand at another one by a link: at its end or beginning, or in
+// the place of a function. To see links takes CAP_SYS_ADMIN. Linux 5.10 does not say where they lead,
+// and there are none.
+func linkedTo(target uint32) (programs []ebpf.ProgramID) {
+	links := new(bpflink.Iterator)
+	defer links.Close()
+	for links.Next() {
+		info, err := links.Link.Info()
+		if err == nil && info.Tracing() != nil && info.Tracing().TargetObjectId == target {
+			programs = append(programs, info.Program)
+		}
+	}
+	return programs
 }
 
 // explainForeign says what it takes to open a program of somebody else's.

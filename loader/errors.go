@@ -39,7 +39,7 @@ var (
 )
 
 // A WatchedError says that a living xdplog, or a program that embeds it, has
-// the interface: two don't share one.
+// the XDP slot, or before Linux 6.6 tc: two don't share that. Another one may stand beside it.
 type WatchedError struct {
 	PID int // 0 where the process is in another container or doesn't answer
 	UID int // its user

@@ -1,7 +1,6 @@
 package loader
 
 import (
-	"errors"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -134,7 +133,7 @@ func (s *site) inherit(there *attached) (o offloads) {
 			continue
 		}
 		var bits uint64
-		if err := words.Lookup(s.offloadsKey(), &bits); errors.Is(err, ebpf.ErrKeyNotExist) || err != nil {
+		if err := words.Lookup(s.offloadsKey(), &bits); err != nil {
 			return o
 		}
 		o.off[0], o.off[1] = uint32(bits), uint32(bits>>32)

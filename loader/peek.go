@@ -90,7 +90,7 @@ func openMemory() (_ *memory, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.types, err = btf.LoadKernelSpec(); err != nil {
+	if m.types, err = kernelTypes(); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -188,32 +188,9 @@ func (m *memory) offset(of, field string) uint64 {
 	if m.err = m.types.TypeByName(of, &layout); m.err != nil {
 		return 0
 	}
-	bits, found := findMember(layout.Members, field)
+	bytes, found := offsetOf(layout, field)
 	if !found {
 		m.err = fmt.Errorf("this kernel's struct %s has no %s", of, field)
 	}
-	return uint64(bits.Bytes())
-}
-
-// findMember also looks into structs and unions without a name.
-func findMember(members []btf.Member, name string) (btf.Bits, bool) {
-	for _, member := range members {
-		if member.Name == name {
-			return member.Offset, true
-		}
-		var inner []btf.Member
-		switch t := member.Type.(type) {
-		case *btf.Struct:
-			inner = t.Members
-		case *btf.Union:
-			inner = t.Members
-		}
-		if member.Name != "" {
-			continue
-		}
-		if offset, found := findMember(inner, name); found {
-			return member.Offset + offset, true
-		}
-	}
-	return 0, false
+	return uint64(bytes)
 }
