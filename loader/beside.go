@@ -71,7 +71,7 @@ func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand,
 	}
 	id := inSlot(&now)
 	if id == 0 {
-		return nil, fmt.Errorf("%s has %w: there is nothing to stand beside", s.link.name, ErrNoProgram)
+		return nil, fmt.Errorf("%s has %w: there is nothing to stand beside, and the XDP slot is free", s.link.name, ErrNoProgram)
 	}
 	if err := b.stand(id); err != nil {
 		return nil, err
