@@ -135,7 +135,7 @@ func measure(b *testing.B, program *ebpf.Program, frame []byte, caughtUp func())
 	b.ReportMetric(float64(times[len(times)/2]), "ns/packet")
 }
 
-func fixture(b *testing.B, name string) []byte {
+func fixture(b testing.TB, name string) []byte {
 	b.Helper()
 	for _, fixture := range oracle.Fixtures() {
 		if fixture.Name == name {

@@ -68,6 +68,10 @@ type Config struct {
 	// [ebpf.PossibleCPU]): on others packets pass uncounted.
 	CPUs int
 
+	// Count has the program count what matches by a key, instead of reporting it, or
+	// beside that. Default: it does not.
+	Count *Count
+
 	// Sample reports a part of the packets that match. Default: all.
 	Sample Sampling
 
@@ -167,6 +171,9 @@ func (cfg Config) Check() error {
 		return fmt.Errorf("unknown %v", cfg.Wake)
 	}
 	if err := cfg.checkPlaces(); err != nil {
+		return err
+	}
+	if err := cfg.checkCount(); err != nil {
 		return err
 	}
 	if cfg.Sample.N > MaxSample {

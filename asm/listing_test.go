@@ -11,6 +11,7 @@ import (
 	bpf "github.com/cilium/ebpf/asm"
 
 	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.golden")
@@ -34,6 +35,8 @@ func TestFragments(t *testing.T) {
 		{"perf", func(b *builder) { way(b, perfBuffer{}) }},
 		{"perf-bytes", func(b *builder) { way(b, perfBuffer{snapLen: unpadded(100)}) }},
 		{"ringbuf", func(b *builder) { way(b, ringBuffer{size: 4 << 20, cpus: 1}) }},
+		{"tally", func(b *builder) { b.tally(Count{}) }},
+		{"tally-conversation", func(b *builder) { b.tally(Count{By: wire.ByConversation, Rows: 1 << 16}) }},
 		{"mmap", func(b *builder) { way(b, sharedRing{slots: 32768, cpus: 2}) }},
 	} {
 		t.Run(fragment.name, func(t *testing.T) {

@@ -59,6 +59,11 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 	coll := &ebpf.CollectionSpec{Maps: way.maps(), Programs: make(map[string]*ebpf.ProgramSpec)}
 	coll.Maps[wire.CountersMap] = countersMap(len(stands))
 	coll.Maps[wire.ReaderMap] = readerMap(cfg.Buffer)
+	if cfg.Count != nil {
+		maps.Copy(coll.Maps, cfg.Count.maps(cfg.CPUs))
+		told := coll.Maps[wire.ReaderMap]
+		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderCount, Value: uint64(cfg.Count.By) + 1})
+	}
 	for slot, at := range stands {
 		maps.Copy(coll.Maps, at.maps()) // the same of each kind
 		insns, tables, err := instructions(cfg, at, way, uint8(slot))
@@ -99,7 +104,7 @@ func readerMap(buffer int) *ebpf.MapSpec {
 		Type:       ebpf.Hash,
 		KeySize:    4,
 		ValueSize:  8,
-		MaxEntries: wire.ReaderKeys + MaxInterfaces,
+		MaxEntries: wire.ReaderKeys + 1 + MaxInterfaces,
 		Contents:   []ebpf.MapKV{{Key: wire.ReaderBuffer, Value: uint64(buffer)}},
 	}
 }
@@ -190,8 +195,14 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 	if wanted != nil && cfg.Replay {
 		b.Block(matched)
 	}
+	if cfg.Count != nil {
+		b.complete(cfg.Clock)
+		b.tally(*cfg.Count)
+	}
 	b.sample(cfg.Sample, sampledOut)
-	b.complete(cfg.Clock)
+	if cfg.Count == nil {
+		b.complete(cfg.Clock)
+	}
 	way.submit(b, lost)
 	b.count("captured", layout.OffCaptured)
 	b.Jump(pass)
@@ -202,8 +213,10 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 		b.Jump(pass)
 	}
 
-	b.Block(lost)
-	b.count("lost", layout.OffLost)
+	if cfg.reports() {
+		b.Block(lost)
+		b.count("lost", layout.OffLost)
+	}
 
 	b.Block(pass)
 	b.Emit(

@@ -72,6 +72,9 @@ func (cfg Config) transport() (transport, error) {
 	if int(cfg.Transport) >= len(transports) {
 		return nil, fmt.Errorf("unknown %v", cfg.Transport)
 	}
+	if !cfg.reports() {
+		return silent{}, nil
+	}
 	return transports[cfg.Transport].of(cfg)
 }
 

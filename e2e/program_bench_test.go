@@ -10,6 +10,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
 )
 
 // BenchmarkTestRun measures what the program costs a packet in the harness of
@@ -41,6 +42,7 @@ func BenchmarkTestRun(b *testing.B) {
 		b.ReportMetric((medians["tc-"+way]-medians["tc-pass"])/(medians[way]-medians["pass"]), "tc-"+way+"/xdp")
 	}
 	b.ReportMetric(medians["mmap"]/medians["ringbuf"], "mmap/ringbuf")
+	b.ReportMetric(medians["count-none"]/medians["mmap"], "count-none/mmap")
 	b.ReportMetric(medians["wakeup-each"]/medians["mmap"], "wakeup-each/mmap")
 	b.ReportMetric(medians["wakeup-each"]/medians["perf"], "wakeup-each/perf")
 }
@@ -86,6 +88,10 @@ func programRows(b *testing.B) []*programRow {
 		rows = append(rows, &programRow{name: way.name, program: c.program, capture: c, portion: portion})
 	}
 	rows[1].portion = 2000 // it is slow
+	for _, clock := range []asm.Clock{asm.PreciseClock, asm.CoarseClock, asm.NoClock} {
+		coll := loadProgram(b, asm.Config{Clock: clock, Count: &asm.Count{Rows: 1 << 16}})
+		rows = append(rows, &programRow{name: "count-" + clock.String(), program: coll.Programs[asm.ProgramName], portion: portion})
+	}
 	return append(rows, &programRow{name: "tc-pass", program: pass(ebpf.SchedCLS), portion: portion})
 }
 
@@ -111,4 +117,15 @@ func (row *programRow) median() float64 { return middle(row.times) }
 func middle[T time.Duration | float64](values []T) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return float64(sorted[len(sorted)/2])
+}
+
+// loadProgram loads a program of which nobody reads events.
+func loadProgram(t testing.TB, cfg asm.Config) *ebpf.Collection {
+	t.Helper()
+	coll, err := loader.Load(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(coll.Close)
+	return coll
 }

@@ -14,22 +14,29 @@ import (
 // onlineFile lists the CPUs that are online: "0-3,8".
 const onlineFile = "/sys/devices/system/cpu/online"
 
-// CPUs is what [Load] takes where [asm.Config.CPUs] is 0: for transport mmap the
-// CPUs that are possible, each of which has a ring; for ringbuf those that are
-// online, as a virtual machine may have room for many more; for perf none. The
-// error says that /sys is not mounted, or that there is no such transport.
+// CPUs is what [Load] takes where [asm.Config.CPUs] is 0: for a transport whose
+// memory the program writes itself the CPUs that are possible, each of which has a
+// part of it; for ringbuf those that are online, as a virtual machine may have room
+// for many more; for perf none. The error says that /sys is not mounted, or that there is no such transport.
 func CPUs(transport asm.Transport) (int, error) {
-	if transport == asm.Perf {
+	switch transport {
+	case asm.Perf:
 		return 0, nil
-	}
-	if list, err := os.ReadFile(onlineFile); err == nil && transport == asm.Ringbuf {
-		if n := countCPUs(strings.TrimSpace(string(list))); n > 0 {
-			return n, nil
+	case asm.Ringbuf:
+		if list, err := os.ReadFile(onlineFile); err == nil {
+			if n := countCPUs(strings.TrimSpace(string(list))); n > 0 {
+				return n, nil
+			}
 		}
 	}
-	if transport > asm.Mmap {
-		return 0, fmt.Errorf("count the CPUs: no such transport: %s", transport)
+	if _, err := asm.ParseTransport(transport.String()); err != nil {
+		return 0, fmt.Errorf("count the CPUs: %w", err)
 	}
+	return possibleCPUs()
+}
+
+// possibleCPUs is how many there may ever be.
+func possibleCPUs() (int, error) {
 	possible, err := ebpf.PossibleCPU()
 	if err != nil {
 		return 0, fmt.Errorf("count the CPUs: %w", explainFile(err))

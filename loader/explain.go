@@ -54,7 +54,7 @@ func explainLoad(err, memlock error) error {
 	case errors.Is(err, unix.EINVAL) && errors.Is(features.HaveProgramType(ebpf.XDP), ebpf.ErrNotSupported):
 		return explain(err, "this kernel has no XDP: it needs CONFIG_NET and CONFIG_BPF_SYSCALL")
 	case errors.Is(err, unix.E2BIG) && !errors.As(err, &verifier):
-		return explain(err, "%v: this kernel has no maps as large as the buffer, in transport mmap less than 4 MiB a CPU: ask for less, or take transport ringbuf or perf", unix.E2BIG)
+		return explain(err, "%v: this kernel has no maps as large as the buffer, or as a table to count in, which have less than 4 MiB a CPU: ask for less, or take transport ringbuf or perf", unix.E2BIG)
 	case errors.As(err, &verifier) && unknownHelper(verifier) == bpf.FnKtimeGetCoarseNs:
 		return explain(err, "this kernel has no coarse time stamps, which came with Linux 5.11: take precise ones")
 	case errors.As(err, &verifier) && unknownAtomic(verifier):

@@ -31,17 +31,17 @@ import (
 // errors are those of [asm.Program] and [LoadSpec].
 func Load(cfg asm.Config) (*ebpf.Collection, error) {
 	cpus, err := CPUs(cfg.Transport)
+	if cfg.Count != nil {
+		cpus, err = possibleCPUs()
+	}
 	if err != nil {
 		return nil, err
 	}
 	if cfg.CPUs == 0 {
 		cfg.CPUs = cpus
 	}
-	if cfg.Transport == asm.Mmap && cfg.CPUs < cpus {
-		return nil, fmt.Errorf("transport mmap needs a ring for each of %d possible CPUs, not for %d: leave Config.CPUs 0", cpus, cfg.CPUs)
-	}
-	if cfg.Transport == asm.Mmap && realtime(realtimeFile) {
-		return nil, errors.New("transport mmap is not for a PREEMPT_RT kernel, on which two programs may run on a CPU at once: take ringbuf or perf")
+	if err := checkShared(cfg, cpus); err != nil {
+		return nil, err
 	}
 	coll, err := assemble(cfg)
 	if cfg.NoFrags || !refusesFrags(err) {
@@ -49,6 +49,27 @@ func Load(cfg asm.Config) (*ebpf.Collection, error) {
 	}
 	cfg.NoFrags = true
 	return assemble(cfg)
+}
+
+// checkShared returns what is against memory that programs write with plain stores,
+// each on its CPU.
+func checkShared(cfg asm.Config, possible int) error {
+	what := "transport mmap"
+	switch {
+	case cfg.Count != nil:
+		what = "counting"
+	case cfg.Transport != asm.Mmap:
+		return nil
+	}
+	switch {
+	case cfg.CPUs < possible:
+		return fmt.Errorf("%s needs memory for each of %d possible CPUs, not for %d: leave Config.CPUs 0", what, possible, cfg.CPUs)
+	case !realtime(realtimeFile):
+		return nil
+	case cfg.Count != nil:
+		return errors.New("counting by a key is not for a PREEMPT_RT kernel, on which two programs may run on a CPU at once")
+	}
+	return errors.New("transport mmap is not for a PREEMPT_RT kernel, on which two programs may run on a CPU at once: take ringbuf or perf")
 }
 
 func assemble(cfg asm.Config) (_ *ebpf.Collection, err error) {

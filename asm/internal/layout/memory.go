@@ -21,3 +21,14 @@ const (
 	OffTail = unsafe.Offsetof(wire.Ring{}.Tail)
 	OffWake = unsafe.Offsetof(wire.Ring{}.Wake)
 )
+
+// Offsets in [wire.CountRegion] and [wire.CountRow].
+const (
+	OffOtherPackets = unsafe.Offsetof(wire.CountRegion{}.Packets)
+	OffOtherBytes   = unsafe.Offsetof(wire.CountRegion{}.Bytes)
+	OffRowMeta      = unsafe.Offsetof(wire.CountRow{}.Meta)
+	OffRowPackets   = unsafe.Offsetof(wire.CountRow{}.Packets)
+	OffRowBytes     = unsafe.Offsetof(wire.CountRow{}.Bytes)
+	OffRowFirst     = unsafe.Offsetof(wire.CountRow{}.First)
+	OffRowLast      = unsafe.Offsetof(wire.CountRow{}.Last)
+)
