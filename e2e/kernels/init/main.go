@@ -83,6 +83,10 @@ func mount() error {
 }
 
 func loadModules() error {
+	// Else modules of tunnels make one in every namespace.
+	if err := os.WriteFile("/proc/sys/net/core/fb_tunnels_only_for_init_net", []byte("1"), 0o644); err != nil {
+		return err
+	}
 	modules, err := filepath.Glob("/modules/*.ko")
 	if err != nil {
 		return err
@@ -112,11 +116,13 @@ func loadModule(module string) error {
 		return err
 	}
 	defer file.Close()
-	parameters := ""
-	if filepath.Base(module) == "bonding.ko" {
-		parameters = "max_bonds=0" // else it makes an interface in every namespace
+	// Else these make interfaces in every namespace.
+	parameters := map[string]string{"bonding.ko": "max_bonds=0", "dummy.ko": "numdummies=0", "ifb.ko": "numifbs=0"}[filepath.Base(module)]
+	err = unix.FinitModule(int(file.Fd()), parameters, 0)
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EEXIST) { // for other CPUs, or built in
+		return nil
 	}
-	if err := unix.FinitModule(int(file.Fd()), parameters, 0); err != nil {
+	if err != nil {
 		return fmt.Errorf("load %s: %w", module, err)
 	}
 	return nil

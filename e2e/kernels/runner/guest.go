@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +15,10 @@ import (
 
 // Where a kernel's files are in its folder of the cache.
 const (
-	vmlinuz = "vmlinuz"
-	initrd  = "initrd"
-	console = "console.log"
+	vmlinuz   = "vmlinuz"
+	moduleDir = "modules"
+	initrd    = "initrd"
+	console   = "console.log"
 )
 
 // limit bounds a kernel's run. Under emulation all tests take a quarter of an
@@ -121,11 +120,21 @@ func pack(built, kernelDir string, tests choice) error {
 			return err
 		}
 	}
-	for _, module := range append(modules, extraModules...) {
-		err := files.copy("/modules/"+module+".ko", filepath.Join(kernelDir, module+".ko"))
-		if err != nil && !(errors.Is(err, fs.ErrNotExist) && slices.Contains(extraModules, module)) {
+	loads, err := findModules(filepath.Join(kernelDir, moduleDir))
+	if err != nil {
+		return err
+	}
+	for i, module := range slices.Concat(modules, extraModules) {
+		there, err := loads.add(module)
+		if err == nil && !there && i < len(modules) {
+			err = fmt.Errorf("the kernel has no module %s", module)
+		}
+		if err != nil {
 			return err
 		}
+	}
+	for i, name := range loads.names {
+		files.add("/modules/"+name+".ko", 0o644, loads.loads[i])
 	}
 	files.add("/jobs", 0o644, []byte(jobs.String()))
 	files.add("/environment", 0o644, []byte(strings.Join(environment, "\n")))

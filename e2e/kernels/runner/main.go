@@ -54,7 +54,7 @@ func run(names []string, tests choice) error {
 		}
 	}
 	return runAll(chosen, func(k kernel) error {
-		dir := filepath.Join(cache, k.series)
+		dir := folder(cache, k)
 		begin := time.Now()
 		if err := pack(filepath.Join(built, k.machine.arch), dir, tests); err != nil {
 			return fmt.Errorf("make the guest's files: %w", err)
@@ -90,12 +90,15 @@ func runAll(kernels []kernel, run func(kernel) error) error {
 	return errors.Join(errs...)
 }
 
+// folder is where a kernel is in the cache.
+func folder(cache string, k kernel) string { return filepath.Join(cache, "linux-"+k.series) }
+
 // fetch gets the kernels that the cache has not.
 func fetch(cache string, chosen []kernel) error {
 	suites := map[string][]string{} // by architecture
 	var wanted []kernel
 	for _, k := range chosen {
-		if !complete(filepath.Join(cache, k.series)) {
+		if !complete(folder(cache, k)) {
 			wanted = append(wanted, k)
 			suites[k.machine.arch] = append(suites[k.machine.arch], k.suite)
 		}
@@ -119,10 +122,10 @@ func fetch(cache string, chosen []kernel) error {
 		if err := apts[k.machine.arch].fetch(k, dir); err != nil {
 			return fmt.Errorf("fetch kernel %s: %w", k.series, err)
 		}
-		if err := os.RemoveAll(filepath.Join(cache, k.series)); err != nil { // one that lacks a module
+		if err := os.RemoveAll(folder(cache, k)); err != nil { // one that lacks a module
 			return err
 		}
-		if err := os.Rename(dir, filepath.Join(cache, k.series)); err != nil { // all of it, or none
+		if err := os.Rename(dir, folder(cache, k)); err != nil { // all of it, or none
 			return err
 		}
 	}

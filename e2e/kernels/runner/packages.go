@@ -10,39 +10,13 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
-// modules are those that the tests need and the kernels don't have built in.
-var modules = []string{"veth", "sch_ingress", "cls_bpf"}
-
-// extraModules are those of interfaces above others, and what they depend on. Not
-// every kernel has all of them as modules, or at all.
-var extraModules = []string{
-	"bonding", "tls", "team", "macvlan", "bridge", "8021q", "garp", "mrp", "stp", "llc", "vxlan", "udp_tunnel", "ip6_udp_tunnel",
-}
-
-// absent is the file that stands for a module which a kernel does not have.
-const absent = ".absent"
-
-// complete reports whether a folder has all that is needed of a kernel.
+// complete reports whether a folder has a kernel. It is made whole, or not at all.
 func complete(dir string) bool {
-	has := func(name string) bool {
-		_, err := os.Stat(filepath.Join(dir, name))
-		return err == nil
-	}
-	for _, module := range modules {
-		if !has(module + ".ko") {
-			return false
-		}
-	}
-	for _, module := range extraModules {
-		if !has(module+".ko") && !has(module+absent) {
-			return false
-		}
-	}
-	return true
+	_, err := os.Stat(filepath.Join(dir, vmlinuz))
+	return err == nil
 }
 
 // An apt is one with a configuration, lists and a cache of its own, so that
@@ -150,14 +124,6 @@ func (a *apt) fetch(k kernel, dir string) error {
 			return err
 		}
 	}
-	for _, module := range extraModules {
-		if _, err := os.Stat(filepath.Join(dir, module+".ko")); err == nil {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(dir, module+absent), nil, 0o644); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -185,42 +151,27 @@ func unpackTar(content io.Reader, dir string) error {
 		if err != nil {
 			return err
 		}
-		if name, compressed, wanted := wants(header); wanted {
-			if err := save(files, compressed, filepath.Join(dir, name)); err != nil {
-				return err
-			}
+		switch name := path.Base(header.Name); {
+		case header.Typeflag != tar.TypeReg:
+		case strings.HasPrefix(name, "vmlinuz"):
+			err = save(files, filepath.Join(dir, vmlinuz))
+		case moduleFile(header.Name):
+			err = save(files, filepath.Join(dir, moduleDir, name))
 		}
-	}
-}
-
-// wants reports whether a file is to be had, and as what.
-func wants(header *tar.Header) (name string, compressed, wanted bool) {
-	name = path.Base(header.Name)
-	if header.Typeflag != tar.TypeReg {
-		return "", false, false
-	}
-	if strings.HasPrefix(name, "vmlinuz") {
-		return vmlinuz, false, true
-	}
-	name, compressed = strings.CutSuffix(name, ".xz")
-	module, isModule := strings.CutSuffix(name, ".ko")
-	wanted = isModule && (slices.Contains(modules, module) || slices.Contains(extraModules, module))
-	return name, compressed, wanted
-}
-
-func save(content io.Reader, compressed bool, file string) error {
-	if compressed {
-		cmd := exec.Command("xz", "-dc")
-		cmd.Stdin = content
-		plain, err := output(cmd)
 		if err != nil {
 			return err
 		}
-		content = bytes.NewReader(plain)
 	}
-	data, err := io.ReadAll(content)
+}
+
+func save(content io.Reader, name string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, data, 0o644)
+	_, err = io.Copy(file, content)
+	return errors.Join(err, file.Close())
 }
