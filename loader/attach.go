@@ -59,6 +59,7 @@ type Attachment struct {
 	held     bpflink.Link  // by which the program is attached; nil: by netlink
 	refused  *RefusedError // nil: the first mode was taken
 	harm     *HarmError    // nil: native mode was tried, or not wanted
+	returns  *ReturnsError // nil: each packet is seen once
 	offloads offloads      // switched off by the kernel for the program
 	away     atomic.Int64  // ns for which the link was away, of our doing
 	tookOver int
@@ -76,8 +77,8 @@ type Attachment struct {
 // CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON on a kernel that has BTF.
 //
 // A living xdplog on the interface is a [WatchedError], any other program an
-// [OccupiedError], one on an interface above it an [UpperError], and a driver that
-// refuses a [RefusedError]; [ErrNoInterface] and [ErrNotEthernet] are for errors.Is.
+// [OccupiedError], one on an interface above it an [UpperError], a driver that
+// refuses a [RefusedError], and packets that generic mode would see twice a [ReturnsError]; [ErrNoInterface] and [ErrNotEthernet] are for errors.Is.
 func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if coll == nil {
 		return nil, errors.New("attach: there is no collection")
@@ -250,6 +251,11 @@ func (a *Attachment) put(wanted Mode, words *ebpf.Map) error {
 	}
 	before, featured := a.site.features()
 	for _, mode := range order {
+		if mode == Generic {
+			if a.returns = a.site.returns(); a.returns != nil && wanted == Auto {
+				return fmt.Errorf("attach to %s: %w", a.site.link.name, a.returns)
+			}
+		}
 		var err error
 		a.away.Add(int64(a.site.wait(mode, func() { err = a.set(mode, &old) })))
 		if err == nil {
@@ -353,6 +359,15 @@ func (a *Attachment) Fallback() error {
 		return a.harm
 	case a.refused != nil:
 		return a.refused
+	}
+	return nil
+}
+
+// Returns is why the program sees packets twice, a [ReturnsError], or nil. Only one in
+// Generic mode that was asked for does, where that was so when it was attached.
+func (a *Attachment) Returns() error {
+	if a.mode == Generic && a.returns != nil {
+		return a.returns
 	}
 	return nil
 }

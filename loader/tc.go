@@ -255,14 +255,12 @@ func (f *filter) needQdisc() error {
 	if !errors.Is(err, unix.EEXIST) {
 		return f.site.explain(err)
 	}
-	list, err := f.rtnl.QdiscList(f.device())
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	older, err := f.older()
+	if err != nil {
 		return f.site.explain(err)
 	}
-	for _, there := range list {
-		if there.Attrs().Parent == netlink.HANDLE_CLSACT && there.Type() != "clsact" && f.at == asm.TCEgress {
-			return fmt.Errorf("it has the older qdisc %s, which leaves no room for tc egress: remove it (tc qdisc del dev %s ingress)", there.Type(), f.site.link.name)
-		}
+	if older != "" && f.at == asm.TCEgress {
+		return fmt.Errorf("it has the older qdisc %s, which leaves no room for tc egress: remove it (tc qdisc del dev %s ingress)", older, f.site.link.name)
 	}
 	// Where another filter of ours is there for which the qdisc was made, the last
 	// one to go removes it.
@@ -276,12 +274,31 @@ func (f *filter) needQdisc() error {
 	return nil
 }
 
+// older is the kind of the qdisc that has ingress alone, or "".
+func (f *filter) older() (string, error) {
+	list, err := f.rtnl.QdiscList(f.device())
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return "", err
+	}
+	for _, there := range list {
+		if there.Attrs().Parent == netlink.HANDLE_CLSACT && there.Type() != "clsact" {
+			return there.Type(), nil
+		}
+	}
+	return "", nil
+}
+
 func (f *filter) device() netlink.Link {
 	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: f.site.link.index}}
 }
 
 // find returns the bpf filters at a place that are wanted.
 func (f *filter) find(at asm.Place, wanted func(*netlink.BpfFilter) bool) ([]*netlink.BpfFilter, error) {
+	if at == asm.TCEgress { // asked for those of egress, the older qdisc shows those of ingress
+		if older, err := f.older(); older != "" || err != nil {
+			return nil, err
+		}
+	}
 	all, err := f.rtnl.FilterList(f.device(), parentOf(at))
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
 		return nil, nil // there is no qdisc

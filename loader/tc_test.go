@@ -230,6 +230,8 @@ func TestOldQdisc(t *testing.T) {
 	}}))
 	f := lab.filter(t, asm.TCIngress)
 	must(t, f.check())
+	f.site.sweep(asm.TCEgress) // where such a qdisc would show what is at ingress
+	must(t, f.check())
 	must(t, f.leave())
 	_, err := f.site.addFilter(load(t, asm.Config{Place: asm.TCEgress}).Programs[asm.ProgramName], asm.TCEgress)
 	says(t, err, "older qdisc ingress", "tc qdisc del dev v0 ingress")

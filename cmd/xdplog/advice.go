@@ -16,6 +16,8 @@ func advise(err error) error {
 		return fmt.Errorf("%w: name an interface with -i", err)
 	case errors.Is(err, loader.ErrOutOfReach):
 		return fmt.Errorf("%w: take it off there with xdplog detach --netns", err)
+	case errors.As(err, new(*loader.ReturnsError)):
+		return fmt.Errorf("%w: look at tc with --place tc, or take --mode generic all the same", err)
 	case errors.As(err, &occupied) && occupied.Program.Name == "":
 		return fmt.Errorf("%w: xdplog replaces none but its own, so take it off first, or if a killed xdplog left it, run xdplog detach as root", err)
 	case errors.As(err, &occupied):

@@ -22,10 +22,17 @@ func interfaceFacts(given, namespace string) []fact {
 	}
 	var facts []fact
 	harm, upper := loader.NativeHarm(given, namespace), loader.Upper(given, namespace)
+	returns := loader.Returns(given, namespace)
 	err = loader.Within(namespace, func() (err error) {
 		facts, err = linkFacts(given, programs, harm, upper, namespace == "")
 		return err
 	})
+	if returns != nil {
+		facts = append(facts, fact{
+			name: given + " shaping", verdict: no, found: returns.Error(),
+			todo: "--place auto looks at tc instead of that",
+		})
+	}
 	if err != nil {
 		return []fact{{name: "interface " + given, verdict: unknown, required: true, found: err.Error()}}
 	}

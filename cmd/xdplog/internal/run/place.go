@@ -60,11 +60,14 @@ type interfacePlaces struct {
 func (i *interfacePlaces) next(d Direction, err error) bool {
 	var to Place
 	var upper *loader.UpperError
+	var returns *loader.ReturnsError
 	switch at := i.places[0]; {
 	case at == asm.XDP && taken(err):
 		to = Beside
 	case at == asm.XDP && errors.As(err, &upper):
 		to, err = AtTC, upper
+	case at == asm.XDP && errors.As(err, &returns):
+		to, err = AtTC, returns
 	case at == asm.XDP && errors.As(err, new(*loader.RefusedError)),
 		at == asm.Beside && aloof(err):
 		to = AtTC

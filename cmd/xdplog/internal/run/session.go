@@ -32,6 +32,7 @@ type attachment interface {
 	Mode() loader.Mode
 	Beside() *loader.Program
 	Fallback() error
+	Returns() error
 	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error
@@ -119,6 +120,9 @@ func (s *session) greet() {
 		why := ""
 		if err := a.Fallback(); err != nil {
 			why = "; " + err.Error()
+		}
+		if err := a.Returns(); err != nil {
+			why += "; " + err.Error()
 		}
 		if away := a.Away(); away > 0 {
 			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))

@@ -39,6 +39,7 @@ func (*fakeAttachment) Place() asm.Place        { return asm.XDP }
 func (*fakeAttachment) Mode() loader.Mode       { return loader.Generic }
 func (*fakeAttachment) Beside() *loader.Program { return nil }
 func (a *fakeAttachment) Fallback() error       { return a.fallback }
+func (*fakeAttachment) Returns() error          { return nil }
 func (a *fakeAttachment) Away() time.Duration   { return 0 }
 func (a *fakeAttachment) TookOver() int         { return a.tookOver }
 func (a *fakeAttachment) Lost() <-chan error    { return a.lost }
