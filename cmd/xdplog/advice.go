@@ -3,17 +3,26 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/xdplog/xdplog/loader"
 )
 
 // advise adds to an error of package loader what to do about it here: which
-// flag or command helps, of which the package knows nothing.
-func advise(err error) error {
+// flag or command helps, of which the package knows nothing. interfaces are those
+// that were named.
+func advise(err error, interfaces []string) error {
 	var occupied *loader.OccupiedError
 	switch {
 	case errors.Is(err, loader.ErrNoDefaultRoute):
 		return fmt.Errorf("%w: name an interface with -i", err)
+	case errors.Is(err, loader.ErrNoInterface) && slices.Contains(interfaces, "any"):
+		return fmt.Errorf("%w: name each interface with an -i of its own", err)
+	case errors.Is(err, loader.ErrNoInterface) && slices.ContainsFunc(interfaces, isList):
+		return fmt.Errorf("%w: an -i names one interface, so take %s", err, apart(interfaces))
 	case errors.Is(err, loader.ErrOutOfReach):
 		return fmt.Errorf("%w: take it off there with xdplog detach --netns", err)
 	case errors.As(err, new(*loader.ReturnsError)):
@@ -24,4 +33,29 @@ func advise(err error) error {
 		return fmt.Errorf("%w: xdplog replaces none but its own, so take it off first", err)
 	}
 	return err
+}
+
+// namedInterfaces are the values of a command's -i.
+func namedInterfaces(cmd *cobra.Command) []string {
+	if flag := cmd.Flags().Lookup("iface"); flag != nil {
+		if v, ok := flag.Value.(value[[]string]); ok {
+			return *v.target
+		}
+	}
+	return nil
+}
+
+// isList says whether a name is perhaps those of several interfaces: tools that
+// take "eth0,eth1" exist, and so may an interface of that name.
+func isList(name string) bool { return strings.Contains(name, ",") }
+
+// apart are the flags that name each interface by itself.
+func apart(interfaces []string) string {
+	var flags []string
+	for _, name := range interfaces {
+		for part := range strings.SplitSeq(name, ",") {
+			flags = append(flags, "-i "+part)
+		}
+	}
+	return strings.Join(flags, " ")
 }

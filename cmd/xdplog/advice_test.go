@@ -23,11 +23,28 @@ func TestAdvise(t *testing.T) {
 		{fmt.Errorf("interface eth0 was %w, and program 7 with it", loader.ErrOutOfReach),
 			"interface eth0 was moved to another network namespace, and program 7 with it: take it off there with xdplog detach --netns"},
 	} {
-		if err := advise(test.err); err.Error() != test.want || !errors.Is(err, test.err) {
+		if err := advise(test.err, nil); err.Error() != test.want || !errors.Is(err, test.err) {
 			t.Errorf("the advice is\n%v, want\n%s", err, test.want)
 		}
 	}
-	if err := advise(nil); err != nil {
+	if err := advise(nil, nil); err != nil {
 		t.Errorf("no error becomes %v", err)
+	}
+}
+
+func TestAdviseNames(t *testing.T) {
+	none := fmt.Errorf("%w (have: lo, eth0, eth1)", loader.ErrNoInterface)
+	for _, test := range []struct {
+		interfaces []string
+		want       string
+	}{
+		{[]string{"eht0"}, none.Error()},
+		{[]string{"any"}, none.Error() + ": name each interface with an -i of its own"},
+		{[]string{"eth0,eth1"}, none.Error() + ": an -i names one interface, so take -i eth0 -i eth1"},
+		{[]string{"lo", "eth0,eth1"}, none.Error() + ": an -i names one interface, so take -i lo -i eth0 -i eth1"},
+	} {
+		if err := advise(none, test.interfaces); err.Error() != test.want {
+			t.Errorf("%q: the advice is\n%v, want\n%s", test.interfaces, err, test.want)
+		}
 	}
 }

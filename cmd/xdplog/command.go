@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/check"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
@@ -106,10 +104,7 @@ func newCommand(env run.Environment) *cobra.Command {
 	root.SetErr(env.Stderr)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(env.Stdout, help(cmd)) })
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if errors.As(err, new(*pflag.NotExistError)) {
-			err = fmt.Errorf("%w (%s --help lists what there is)", err, cmd.CommandPath())
-		}
-		return usageError{err}
+		return usageError{explainFlag(cmd, err)}
 	})
 	opts.addFlags(root)
 	root.Flags().BoolVar(&showVersion, "version", false, "print the version and leave")

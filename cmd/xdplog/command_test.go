@@ -50,7 +50,7 @@ func TestHelp(t *testing.T) {
 		}
 		root := newCommand(run.Environment{})
 		root.Flags().VisitAll(func(flag *pflag.Flag) {
-			if !strings.Contains(text, "--"+flag.Name) {
+			if !flag.Hidden && !strings.Contains(text, "--"+flag.Name) {
 				t.Errorf("%v: no --%s", args, flag.Name)
 			}
 		})

@@ -30,7 +30,7 @@ func entries(dir string) []string {
 // addNamespace adds --netns, which shells complete to the names that there
 // are, and to files once there is a slash.
 func addNamespace(cmd *cobra.Command, netns *string) {
-	cmd.Flags().Var(value[string]{netns, parseNamespace, "NS"}, "netns", "network namespace of the interface: name, path or pid")
+	cmd.Flags().Var(once(netns, parseNamespace, "NS"), "netns", "network namespace of the interface: name, path or pid")
 	completeWith(cmd, "netns", func(_ *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if strings.Contains(word, "/") {
 			return nil, cobra.ShellCompDirectiveDefault

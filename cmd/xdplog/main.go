@@ -36,12 +36,14 @@ func main() {
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
 	// Writing to a closed pipe on descriptor 1 or 2 would kill a Go program
 	// that has not asked for SIGPIPE. Asked for, it is an error of the write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	os.Exit(execute(os.Args[1:], run.Environment{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Renounce: run.Renounce,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Asked: asked, Renounce: run.Renounce,
 	}))
 }
 
@@ -53,7 +55,8 @@ func execute(args []string, env run.Environment) int {
 	command := newCommand(env)
 	forgive(command, args)
 	command.SetArgs(filterNumbers(command, args))
-	err := advise(command.Execute())
+	cmd, err := command.ExecuteC()
+	err = advise(err, namedInterfaces(cmd))
 	if err == nil {
 		return exitOK
 	}

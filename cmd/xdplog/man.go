@@ -60,6 +60,15 @@ func manual(root *cobra.Command) []byte {
 		p.macro("B", status.number)
 		p.text(status.meaning)
 	}
+	p.macro("SH", "SIGNALS")
+	for _, signal := range []struct{ names, meaning string }{
+		{"SIGINT, SIGTERM, SIGQUIT, SIGHUP", "End the run. A second one ends it while it still writes."},
+		{"SIGUSR1", "Prints the counters on standard error, and goes on."},
+	} {
+		p.macro("TP")
+		p.macro("B", signal.names)
+		p.text(signal.meaning)
+	}
 	p.macro("SH", "SEE ALSO")
 	p.text("tcpdump(8), pcap-filter(7), ip-link(8), capabilities(7), bpf(2)")
 	return p.b

@@ -81,13 +81,15 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addSwitch(flags, &o.dump, "dump", "d", "print the program that would run, and leave")
 	addSwitch(flags, &o.list, "list-interfaces", "D", "print the interfaces, what is on them, where xdplog could be, and leave")
 	o.addQuiet(flags)
+	addGranted(flags)
 }
 
 func (o *options) addStyle(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(value[string]{&o.style.Times, oneOfWords(format.TimeFormats()), "FORMAT"}, "time-format",
-		"of text: time (default), none, epoch, delta, date, elapsed")
+		"time (default), none, epoch, delta, date, elapsed: -t to -ttttt")
 	complete(cmd, "time-format", format.TimeFormats)
+	addTimes(flags, &o.style.Times, format.TimeFormats())
 	flags.Var(value[string]{&o.style.Color, oneOfWords(format.ColorModes()), "WHEN"}, "color",
 		"of text: auto (default: on a terminal, without NO_COLOR), always, never")
 	complete(cmd, "color", format.ColorModes)
@@ -100,7 +102,7 @@ func (o *options) addOutput(cmd *cobra.Command) {
 
 func (o *options) addPlace(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.Var(value[run.Direction]{&o.direction, parseDirection, "D"}, "direction", "in (default): packets received; out: those sent, at tc; inout: both")
+	flags.VarP(value[run.Direction]{&o.direction, parseDirection, "D"}, "direction", "Q", "in (default): packets received; out: those sent, at tc; inout: both")
 	complete(cmd, "direction", func() []string { return wordsOf(run.In, run.InOut) })
 	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: the first of) xdp, beside, tc")
 	complete(cmd, "place", func() []string { return wordsOf(run.AnyPlace, run.AtTC) })
@@ -134,7 +136,7 @@ func (o *options) lines() format.Kind {
 var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
-var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "mode", "attach", "netns"}
+var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "t", "mode", "attach", "netns"}
 
 // listFlags are those that -D has besides.
 var listFlags = [...]string{"list-interfaces", "output", "netns"}
@@ -144,7 +146,7 @@ func (o *options) checkStyle(given *pflag.FlagSet) error {
 	output := o.lines()
 	switch {
 	case output.Styled:
-	case given.Changed("time-format"):
+	case given.Changed("time-format"), given.Changed("t"):
 		return usage("--time-format is for -o text: -o %s has a form of its own", output.Name)
 	case o.style.Color == "always":
 		return usage("--color always is for -o text: -o %s has no colors", output.Name)

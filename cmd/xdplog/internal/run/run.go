@@ -62,6 +62,7 @@ type Environment struct {
 	Stdout  io.Writer        // events, and what was asked for
 	Stderr  io.Writer        // everything else
 	Signals <-chan os.Signal // each of them ends a run
+	Asked   <-chan os.Signal // each of them has the counters printed meanwhile
 
 	// Renounce gives up what a run needs no more, but what count still takes;
 	// nil where the process has other things to do. See [Renounce].

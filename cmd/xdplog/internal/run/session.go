@@ -207,6 +207,13 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 			if !s.quiet {
 				fmt.Fprintln(s.Stderr, line)
 			}
+		case <-s.Asked:
+			counters, err := s.source.Counters()
+			if err != nil {
+				return err
+			}
+			stats.clear()
+			s.print(counters)
 		case <-tick:
 			counters, err := s.source.Counters()
 			if err != nil {

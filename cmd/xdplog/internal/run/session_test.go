@@ -118,6 +118,19 @@ func TestSignalDrains(t *testing.T) {
 	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
 }
 
+// TestAsked prints the counters meanwhile.
+func TestAsked(t *testing.T) {
+	f := newFixture(5000)
+	asked := make(chan os.Signal)
+	f.Asked = asked
+	ended := make(chan error)
+	go func() { ended <- f.run(context.Background()) }()
+	asked <- syscall.SIGUSR1
+	asked <- syscall.SIGUSR1 // the first has been answered
+	f.signals <- syscall.SIGTERM
+	f.check(t, <-ended, 5000, "<nil>", strings.Repeat(closing(5000), 3))
+}
+
 // TestWaitsForUpper: what another's program above keeps on is taken off later.
 func TestWaitsForUpper(t *testing.T) {
 	f := newFixture(3)
