@@ -66,7 +66,7 @@ func benchmarkCommand(b *testing.B, transport asm.Transport, output string) {
 		cmd.Stdout = nowhere
 		xdplog := launch(b, lab.right, cmd).read().listens(b)
 		nowhere.Close()
-		flood := lab.flood(b, 0, cpus(b)[0], floodFrame(64, layers.EthernetTypeIPv4), false)
+		flood := lab.flood(b, 0, cpus(b)[0], floodFrame(64, layers.EthernetTypeIPv4), alike)
 
 		before, begin := xdplog.cpuTime(b), time.Now()
 		flood.send(b, packets)
@@ -130,7 +130,7 @@ func BenchmarkAge(b *testing.B) {
 					}
 				}
 				if rate == "flood" {
-					flood := lab.flood(b, 0, cpus(b)[0], floodFrame(64, layers.EthernetTypeIPv4), false)
+					flood := lab.flood(b, 0, cpus(b)[0], floodFrame(64, layers.EthernetTypeIPv4), alike)
 					send = func() { flood.send(b, 1<<20) }
 				}
 				capture.ages.watched.Store(true)

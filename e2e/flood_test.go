@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -35,8 +36,14 @@ type flood struct {
 	refused   uint64 // by the right end, of anything, before the flood
 }
 
-// numbered says whether every frame of a flood bears a number of its own.
-type numbered bool
+// numbered is how many numbers the frames of a flood bear, one after the other and over
+// again.
+type numbered uint32
+
+const (
+	alike numbered = 0              // none
+	each  numbered = math.MaxUint32 // each frame has its own
+)
 
 // The flood's program and map.
 const (
@@ -81,7 +88,7 @@ func floodFrame(size int, version layers.EthernetType) []byte {
 func (l *lab) flood(t testing.TB, i, cpu int, frame []byte, number numbered) *flood {
 	t.Helper()
 	f := &flood{lab: l, pair: i, frame: append([]byte(nil), frame...), numbered: number}
-	if number {
+	if number != alike {
 		binary.BigEndian.PutUint32(f.frame[frameCPU:], uint32(cpu))
 	}
 	f.thread = newThread(t, steps(join(l.left), pin(cpu)))
@@ -137,7 +144,7 @@ func generator(ifindex int, number numbered) *ebpf.CollectionSpec {
 		bpf.Add.Imm(bpf.R1, 1),
 		bpf.StoreMem(bpf.R0, 0, bpf.R1, bpf.DWord),
 	}
-	if number {
+	if number != alike {
 		const frame, end = bpf.R2, bpf.R3
 		insns = append(insns,
 			bpf.LoadMem(frame, ctx, 0, bpf.Word), // xdp_md.data
@@ -145,6 +152,11 @@ func generator(ifindex int, number numbered) *ebpf.CollectionSpec {
 			bpf.Mov.Reg(bpf.R4, frame),
 			bpf.Add.Imm(bpf.R4, frameEnd),
 			bpf.JGT.Reg(bpf.R4, end, "drop"),
+		)
+		if number != each {
+			insns = append(insns, bpf.Mov.Imm(bpf.R4, int32(number)), bpf.Mod.Reg(seq, bpf.R4))
+		}
+		insns = append(insns,
 			bpf.Mov.Reg(bpf.R4, seq),
 			bpf.HostTo(bpf.BE, bpf.R4, bpf.DWord),
 			bpf.StoreMem(frame, frameSource, bpf.R4, bpf.DWord),
@@ -228,7 +240,7 @@ func (f *flood) rehearse(limit uint64) error {
 	return f.thread.do(func() error {
 		for f.made < limit {
 			n := limit - f.made
-			if f.numbered {
+			if f.numbered != alike {
 				f.number(f.made)
 				n = 1
 			}
@@ -244,6 +256,9 @@ func (f *flood) rehearse(limit uint64) error {
 
 // number does in Go what the generator does in the kernel.
 func (f *flood) number(seq uint64) {
+	if f.numbered != each {
+		seq %= uint64(f.numbered)
+	}
 	binary.BigEndian.PutUint64(f.frame[frameSource:], seq)
 	binary.BigEndian.PutUint64(f.frame[frameDestination:], ^seq)
 	binary.BigEndian.PutUint16(f.frame[framePorts:], uint16(seq))
@@ -285,7 +300,7 @@ func (l *lab) settle() { time.Sleep(20 * time.Millisecond) }
 func TestFlood(t *testing.T) {
 	lab := newLab(t)
 	capture := lab.capture(t, captureOptions{checked: true})
-	flood := lab.flood(t, 0, cpus(t)[0], floodFrame(64, layers.EthernetTypeIPv6), true)
+	flood := lab.flood(t, 0, cpus(t)[0], floodFrame(64, layers.EthernetTypeIPv6), each)
 	const packets = 10_000
 	flood.send(t, packets/2)
 	flood.send(t, packets/2)

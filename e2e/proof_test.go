@@ -73,7 +73,7 @@ func TestNumbered(t *testing.T) {
 		}
 		lab := newLab(t)
 		capture := lab.capture(t, captureOptions{Config: asm.Config{Transport: transport}, checked: true})
-		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), true)
+		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), each)
 		// Until so many have been looked at: a busy machine loses some.
 		for goal := uint64(frames); capture.delivered.Load() < goal; {
 			flood.send(t, int(goal-capture.delivered.Load()))
@@ -96,7 +96,7 @@ func TestIdentityStopped(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport asm.Transport) {
 		lab := newLab(t)
 		capture := lab.capture(t, captureOptions{Config: asm.Config{Transport: transport}, checked: true, paused: true})
-		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), true)
+		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), each)
 		for range 3 {
 			lost := capture.counters(t).Lost
 			flood.send(t, identity)
@@ -122,7 +122,7 @@ func TestIdentityCPUs(t *testing.T) {
 		var floods []*flood
 		var flooding sync.WaitGroup
 		for i := range 2 {
-			flood := lab.flood(t, i, all[i%len(all)], numberedFrame(), true)
+			flood := lab.flood(t, i, all[i%len(all)], numberedFrame(), each)
 			floods = append(floods, flood)
 			flooding.Go(func() {
 				if err := flood.trySend(identity); err != nil {
@@ -143,7 +143,7 @@ func TestIdentityKilled(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport asm.Transport) {
 		lab := newLab(t)
 		capture := lab.capture(t, captureOptions{Config: asm.Config{Transport: transport}, checked: true})
-		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), true)
+		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), each)
 		flood.send(t, identity)
 		capture.caughtUp(t)
 		if err := capture.events.Close(); err != nil {
@@ -198,7 +198,7 @@ func TestAgeFlood(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport asm.Transport) {
 		lab := newLab(t)
 		capture := lab.capture(t, captureOptions{Config: asm.Config{Transport: transport}})
-		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), true)
+		flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), each)
 		capture.ages.watched.Store(true)
 		flood.send(t, 1_000_000)
 		capture.finish(t)
@@ -213,8 +213,8 @@ func TestAgeBeside(t *testing.T) {
 		lab := newLabWith(t, labOptions{pairs: 2})
 		capture := lab.capture(t, captureOptions{Config: asm.Config{Transport: transport}, pairs: 2})
 		all := cpus(t)
-		crowd := lab.flood(t, 0, all[0], numberedFrame(), true)
-		lone := lab.flood(t, 1, all[len(all)-1], floodFrame(64, layers.EthernetTypeIPv4), false)
+		crowd := lab.flood(t, 0, all[0], numberedFrame(), each)
+		lone := lab.flood(t, 1, all[len(all)-1], floodFrame(64, layers.EthernetTypeIPv4), alike)
 		capture.ages.only = 4
 		capture.ages.watched.Store(true)
 		var flooding sync.WaitGroup

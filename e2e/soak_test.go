@@ -139,7 +139,7 @@ type steadyFlood struct {
 // floodOn starts a flood on pair 0 that goes on.
 func (l *lab) floodOn(t testing.TB) *steadyFlood {
 	t.Helper()
-	s := &steadyFlood{flood: l.flood(t, 0, cpus(t)[0], numberedFrame(), true)}
+	s := &steadyFlood{flood: l.flood(t, 0, cpus(t)[0], numberedFrame(), each)}
 	s.resume()
 	t.Cleanup(func() { s.halt() })
 	return s

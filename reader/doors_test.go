@@ -111,7 +111,7 @@ func TestStandardReaders(t *testing.T) {
 }
 
 func readCounters(coll *ebpf.Collection) (wire.Counters, error) {
-	r := Reader{counters: coll.Maps[wire.CountersMap]}
+	r := Reader{counters: counters{coll.Maps[wire.CountersMap]}}
 	return r.Counters()
 }
 

@@ -28,11 +28,11 @@ type Options struct {
 // Reader delivers the events of a loaded program. One goroutine reads; its other
 // methods may be called from any. The zero value is closed.
 type Reader struct {
-	source   source
-	counters *ebpf.Map
-	claim    claim
-	clock    clock
-	latency  time.Duration
+	source source
+	counters
+	claim   claim
+	clock   clock
+	latency time.Duration
 
 	before    uint64 // captured when it was opened
 	delivered uint64
@@ -63,9 +63,9 @@ func New(coll *ebpf.Collection, opts Options) (_ *Reader, err error) {
 	if opts.Latency < 0 {
 		return nil, fmt.Errorf("open reader: latency %v must not be negative", opts.Latency)
 	}
-	counters := coll.Maps[wire.CountersMap]
-	if counters == nil {
-		return nil, fmt.Errorf("open reader: collection lacks map %q", wire.CountersMap)
+	counters, err := countersOf(coll)
+	if err != nil {
+		return nil, fmt.Errorf("open reader: %w", err)
 	}
 	// Timers are late by up to a millisecond, and then the reader has to run.
 	r := &Reader{counters: counters, latency: opts.Latency - opts.Latency/8}
@@ -173,40 +173,6 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[Event, error] {
 			}
 		}
 	}
-}
-
-// Counters returns what the programs of the collection have counted since they
-// were loaded, over all CPUs and interfaces.
-func (r *Reader) Counters() (wire.Counters, error) {
-	var sum wire.Counters
-	if r.counters == nil {
-		return sum, fmt.Errorf("read counters: %w", os.ErrClosed)
-	}
-	for slot := range r.counters.MaxEntries() {
-		one, err := r.CountersOf(uint8(slot))
-		if err != nil {
-			return wire.Counters{}, err
-		}
-		sum.Add(one)
-	}
-	return sum, nil
-}
-
-// CountersOf is [Reader.Counters] of one program, by the number that its events
-// bear: see [asm.Config.Interfaces].
-func (r *Reader) CountersOf(slot uint8) (wire.Counters, error) {
-	var sum wire.Counters
-	if r.counters == nil {
-		return sum, fmt.Errorf("read counters: %w", os.ErrClosed)
-	}
-	var perCPU []wire.Counters
-	if err := r.counters.Lookup(uint32(slot), &perCPU); err != nil {
-		return sum, fmt.Errorf("read counters of program %d: %w", slot, err)
-	}
-	for _, c := range perCPU {
-		sum.Add(c)
-	}
-	return sum, nil
 }
 
 // Close releases the buffers, and ends a Read that waits with [os.ErrClosed]; it

@@ -34,6 +34,7 @@ type Count struct {
 // Table reads what a program counts by a key. Its methods may be called from any
 // goroutine. The zero value is closed.
 type Table struct {
+	counters
 	mu      sync.Mutex
 	by      wire.CountBy
 	which   *ebpf.Map // a descriptor of our own
@@ -51,7 +52,7 @@ type countTable struct {
 
 // NewTable returns that of a collection that was loaded from [asm.Program]'s spec
 // with a [asm.Count]. A collection has one at a time, which is not looked after: two take
-// each other's rows. The collection may be closed before it.
+// each other's rows. The collection must stay open as long.
 func NewTable(coll *ebpf.Collection) (_ *Table, err error) {
 	if coll == nil {
 		return nil, errors.New("open table: there is no collection")
@@ -75,6 +76,9 @@ func NewTable(coll *ebpf.Collection) (_ *Table, err error) {
 		if t.tables[i], err = openTable(coll.Maps[name]); err != nil {
 			return nil, err
 		}
+	}
+	if t.counters, err = countersOf(coll); err != nil {
+		return nil, err
 	}
 	if coll.Maps[wire.CountMap] == nil {
 		return nil, fmt.Errorf("collection lacks map %q", wire.CountMap)
