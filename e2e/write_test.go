@@ -84,7 +84,8 @@ func TestWrite(t *testing.T) {
 // of interfaces.
 func TestWriteDescribes(t *testing.T) {
 	lab := newLabWith(t, labOptions{pairs: 2})
-	capture, name := lab.startWrite(t, "-i", right(1))
+	capture, name := lab.startWrite(t, "-i", right(1), "udp port 53")
+	lab.udp(t, 0, false, 54, 1, 18)
 	lab.udp(t, 0, false, 53, 2, 18)
 	lab.udp(t, 1, false, 53, 3, 18)
 	capture.stop(t)
@@ -102,9 +103,9 @@ func TestWriteDescribes(t *testing.T) {
 	if on != [2]int{2, 3} {
 		t.Errorf("%v packets on the interfaces, want 2 and 3", on)
 	}
-	for i := range file.interfaces {
-		if s := file.interfaces[i].Statistics; s.PacketsDropped != 0 {
-			t.Errorf("interface %d: statistics %+v, want none dropped", i, s)
+	for i, seen := range []uint64{3, 3} { // each has its own
+		if s := file.interfaces[i].Statistics; s.PacketsDropped != 0 || s.PacketsReceived != seen {
+			t.Errorf("interface %d: statistics %+v, want %d received, none dropped", i, s, seen)
 		}
 	}
 	if !have(t, "capinfos") {
@@ -114,8 +115,10 @@ func TestWriteDescribes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(about), "Speed = 10000000000"); n != 2 { // that of a veth
-		t.Errorf("%d of the interfaces have their speed:\n%s", n, about)
+	for _, said := range []string{"Speed = 10000000000", "Filter string = udp port 53"} { // that of a veth
+		if n := strings.Count(string(about), said); n != 2 {
+			t.Errorf("%d of the interfaces have %s:\n%s", n, said, about)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -17,6 +18,8 @@ import (
 func advise(err error, interfaces []string) error {
 	var occupied *loader.OccupiedError
 	switch {
+	case errors.Is(err, capfile.ErrOneLinkType):
+		return fmt.Errorf("%w: leave out --pcap", err)
 	case errors.Is(err, loader.ErrNoDefaultRoute):
 		return fmt.Errorf("%w: name an interface with -i", err)
 	case errors.Is(err, loader.ErrNoInterface) && slices.Contains(interfaces, "any"):

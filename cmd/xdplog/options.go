@@ -25,6 +25,7 @@ type options struct {
 	file         string      // to read instead of interfaces; -: standard input
 	engine       run.Engine  // what its packets are run through; the zero engine: the first
 	write        string      // pcapng file to write; -: stdout; "": none
+	pcap         bool        // it is one of pcap
 	snapLen      int         // bytes of each packet in it; 0: capfile.MaxSnapLen
 	output       format.Kind // the zero kind: the default, or none beside a file
 	count        uint64      // events; 0: no limit
@@ -58,6 +59,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[run.Engine]{&o.engine, parseEngine, "E"}, "engine", "with -r: go (default: needs no rights), kernel (the program itself)")
 	complete(cmd, "engine", engineNames)
 	flags.VarP(once(&o.write, parseWrite, "FILE"), "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
+	addSwitch(flags, &o.pcap, "pcap", "", "of -w: the classic format, with nanoseconds, for what reads no pcapng")
 	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet that -w keeps (default 262144: all that there are)")
 	o.addOutput(cmd)
 	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "count", "c", "stop after N events")
@@ -194,6 +196,8 @@ func (o *options) check(given *pflag.FlagSet) error {
 	switch {
 	case o.snapLen > 0 && o.write == "":
 		return usage("--snaplen is about the packets in a file: it means nothing without -w FILE")
+	case o.pcap && o.write == "":
+		return usage("--pcap is about the file with packets: it means nothing without -w FILE")
 	case o.write == "-" && !o.lines().Silent:
 		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output.Name)
 	}
@@ -280,6 +284,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Output:         o.lines(),
 		Style:          o.style,
 		Write:          o.write,
+		Pcap:           o.pcap,
 		SnapLen:        o.snapLen,
 		Metrics:        o.metrics,
 		Count:          o.count,

@@ -28,14 +28,14 @@ func blocks(b []byte) iter.Seq[[]byte] {
 	}
 }
 
-// begin begins a block, which end ends.
+// begin begins a block, which finish ends.
 func begin(b []byte, kind uint32) (extended []byte, start int) {
 	start = len(b)
 	b = little.AppendUint32(b, kind)
 	return little.AppendUint32(b, 0), start
 }
 
-func end(b []byte, start int) []byte {
+func finish(b []byte, start int) []byte {
 	length := uint32(len(b) - start + 4)
 	little.PutUint32(b[start+4:], length)
 	return little.AppendUint32(b, length)
@@ -55,17 +55,14 @@ func appendSection(b []byte) []byte {
 	b = appendOption(b, hardware, []byte(runtime.GOARCH))
 	b = appendOption(b, os, []byte(runtime.GOOS))
 	b = appendOption(b, application, []byte("xdplog "+version.Own().Number))
-	return end(endOptions(b), start)
+	return finish(endOptions(b), start)
 }
 
-// appendInterface appends an Interface Description Block (4.2).
-func appendInterface(b []byte, i Interface, snapLen int) []byte {
+// appendInterface appends an Interface Description Block (4.2). An interface of a file
+// keeps the filter that it has there.
+func appendInterface(b []byte, i Interface, snapLen int, filter string) []byte {
 	b, start := begin(b, blockInterface)
-	link := linkEthernet
-	if i.recorded {
-		link = i.link
-	}
-	b = little.AppendUint16(b, uint16(link))
+	b = little.AppendUint16(b, uint16(i.linkType()))
 	b = little.AppendUint16(b, 0)
 	b = little.AppendUint32(b, uint32(snapLen))
 	if i.Name != "" {
@@ -76,8 +73,12 @@ func appendInterface(b []byte, i Interface, snapLen int) []byte {
 	}
 	const nanoseconds = 9
 	b = appendOption(b, interfaceResolution, []byte{nanoseconds})
+	if filter != "" && !i.recorded && len(filter) < math.MaxUint16 {
+		const text = 0 // what the filter is given as
+		b = appendOption(b, interfaceFilter, append([]byte{text}, filter...))
+	}
 	b = append(b, i.options...)
-	return end(endOptions(b), start)
+	return finish(endOptions(b), start)
 }
 
 // appendPacket appends an Enhanced Packet Block (4.3).
@@ -93,7 +94,7 @@ func appendPacket(b []byte, number int, at time.Time, data []byte, length int, o
 	if len(o.bytes) > 0 {
 		b = o.appendTo(b, blockEnhanced)
 	}
-	return end(b, start)
+	return finish(b, start)
 }
 
 // appendTo appends options as this package writes them, and their end.
@@ -129,7 +130,6 @@ type statistics struct {
 	began, ended                time.Time
 	received, accepted, dropped *uint64
 	delivered                   uint64
-	comment                     string
 }
 
 // appendStatistics appends an Interface Statistics Block (4.6).
@@ -148,10 +148,7 @@ func appendStatistics(b []byte, number int, at time.Time, s statistics) []byte {
 			b = appendOption(b, n.code, little.AppendUint64(nil, *n.value))
 		}
 	}
-	if s.comment != "" {
-		b = appendOption(b, optionComment, []byte(s.comment))
-	}
-	return end(endOptions(b), from)
+	return finish(endOptions(b), from)
 }
 
 // appendCopy appends a block of another file: of secrets (4.7) or names (4.5), whose
@@ -162,7 +159,7 @@ func appendCopy(b []byte, from block) []byte {
 	if from.order != binary.ByteOrder(little) {
 		body = turned(from)
 	}
-	return end(append(b, body...), start)
+	return finish(append(b, body...), start)
 }
 
 // turned is the body of a block of the other byte order.

@@ -43,6 +43,7 @@ const (
 
 	interfaceName       = 2
 	interfaceSpeed      = 8
+	interfaceFilter     = 11
 	interfaceResolution = 9
 	interfaceOffset     = 14
 )

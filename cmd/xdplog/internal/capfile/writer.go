@@ -1,91 +1,83 @@
 package capfile
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
 )
 
-// A Writer writes packets to a pcapng file: whole blocks at a time, so that it
+// A Writer writes packets to a capture file: whole blocks at a time, so that it
 // can be read at any moment and up to any failure. It is for one goroutine at a
 // time.
 type Writer struct {
-	file    *os.File
-	owned   bool // not stdout
-	made    bool // there was no such file
-	begun   bool // something was written, or tried to be
+	out     *output
+	form    form
 	snapLen int
-	live    bool // of interfaces, whose statistics stand at the end
+	pcap    bool
+	count   Count // nil: there are no statistics
 	started time.Time
 
-	blocks     []byte      // not yet in the file
-	pending    []block     // to be copied when there is a section
-	interfaces map[int]int // by the index that events bear: by number in the file
-	packets    []uint64    // in the file, by that number
+	begun      bool        // the file has its head
+	pending    []block     // to be written when it has one
+	numbers    map[int]int // of interfaces, by the index that events bear
+	interfaces []written   // by number
 	err        error       // of the first write that failed: there is no other
+}
+
+// written is an interface, and what is in files of it.
+type written struct {
+	Interface
+	packets uint64
 }
 
 // WriterOptions say what a [Writer] writes.
 type WriterOptions struct {
-	SnapLen int  // bytes of each packet, 1 to [MaxSnapLen]
-	Live    bool // of interfaces, whose statistics stand at the end
+	SnapLen int    // bytes of each packet, 1 to [MaxSnapLen]
+	Pcap    bool   // the classic format, not pcapng
+	Filter  string // of the packets of interfaces, for people; "": none
 }
 
+// A Count is what the program has counted of the interface with a number, or nil where
+// that is not known.
+type Count func(number int) (*wire.Counters, error)
+
 // NewWriter writes to a file that its caller keeps and closes, such as stdout.
-func NewWriter(file *os.File, o WriterOptions) *Writer {
-	return &Writer{
-		file: file, snapLen: o.SnapLen, live: o.Live,
-		started: time.Now(), interfaces: make(map[int]int),
-	}
-}
+func NewWriter(file *os.File, o WriterOptions) *Writer { return newWriter(newOutput(file), o) }
 
 // Create opens a file to write. It is overwritten by the first write, not before:
 // a start that fails leaves things as they were. A named pipe waits for its
 // reader, until something comes from interrupted.
 func Create(name string, o WriterOptions, interrupted <-chan os.Signal) (*Writer, error) {
-	type result struct {
-		file *os.File
-		made bool
-		err  error
+	out, err := create(name, interrupted)
+	if err != nil {
+		return nil, err
 	}
-	opened := make(chan result, 1)
-	go func() {
-		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		made := err == nil
-		if errors.Is(err, fs.ErrExist) {
-			file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
-		}
-		opened <- result{file, made, err}
-	}()
-	select {
-	case r := <-opened:
-		if r.err != nil {
-			return nil, r.err
-		}
-		w := NewWriter(r.file, o)
-		w.owned, w.made = true, r.made
-		return w, nil
-	case <-interrupted:
-		return nil, fmt.Errorf("interrupted before anybody read the pipe %s", name)
+	return newWriter(out, o), nil
+}
+
+func newWriter(out *output, o WriterOptions) *Writer {
+	return &Writer{
+		out: out, form: formOf(o), snapLen: o.SnapLen, pcap: o.Pcap,
+		started: time.Now(), numbers: make(map[int]int),
 	}
 }
 
 // File is where packets go, for who watches it. It is the writer's.
-func (w *Writer) File() *os.File { return w.file }
+func (w *Writer) File() *os.File { return w.out.file }
 
-// Begin writes what precedes the packets, of interfaces that are known then.
-func (w *Writer) Begin(interfaces []Interface) error {
+// Begin writes what precedes the packets, of interfaces that are known then. Where they
+// are counted, their statistics stand at the end.
+func (w *Writer) Begin(interfaces []Interface, count Count) error {
 	for _, i := range interfaces {
-		w.Add(i)
+		w.describe(i)
 	}
+	w.count = count
+	w.head()
 	_, err := w.flush()
 	return err
 }
@@ -96,18 +88,41 @@ type Interface struct {
 	Speed           uint64 // bits per second; 0: unknown
 
 	recorded bool     // in a file, of which are:
-	link     linkType // what its packets begin with, which is Ethernet otherwise
+	link     linkType // what its packets begin with
 	options  []byte   // as this package writes them
 }
 
-// Add describes an interface in the file.
-func (w *Writer) Add(i Interface) {
-	if len(w.packets) == 0 {
-		w.blocks = appendSection(w.blocks)
+func (i *Interface) linkType() linkType {
+	if i.recorded {
+		return i.link
 	}
-	w.blocks = appendInterface(w.blocks, i, w.snapLen)
-	w.interfaces[i.Index] = len(w.packets)
-	w.packets = append(w.packets, 0)
+	return linkEthernet
+}
+
+// Add describes one more interface in the file.
+func (w *Writer) Add(i Interface) {
+	w.describe(i)
+	if w.begun {
+		w.out.add(w.form.describe(w.out.blocks, i))
+		return
+	}
+	w.head()
+}
+
+// describe gives an interface its number.
+func (w *Writer) describe(i Interface) {
+	w.numbers[i.Index] = len(w.interfaces)
+	w.interfaces = append(w.interfaces, written{Interface: i})
+}
+
+// head has the file begin.
+func (w *Writer) head() {
+	described := make([]Interface, len(w.interfaces))
+	for n := range w.interfaces {
+		described[n] = w.interfaces[n].Interface
+	}
+	w.out.add(w.form.head(w.out.blocks, described))
+	w.begun = true
 	w.copyPending()
 }
 
@@ -119,17 +134,34 @@ func (w *Writer) Write(packets []reader.Packet, options []Options) (n int, err e
 	}
 	for i := range packets {
 		p := &packets[i]
-		number := w.interfaces[p.Interface]
+		number := w.numbers[p.Interface]
+		if err := w.takes(number); err != nil {
+			n, _ := w.flush()
+			w.err = errors.Join(w.err, err)
+			return n, w.err
+		}
 		of := fate(&p.Event)
 		if i < len(options) {
 			of = options[i]
 		}
 		data := p.Data[:min(len(p.Data), w.snapLen)]
-		w.blocks = appendPacket(w.blocks, number, p.Time, data, p.Length, of)
-		w.packets[number]++
+		w.out.addPacket(w.form.packet(w.out.blocks, number, p.Time, data, p.Length, of))
+		w.interfaces[number].packets++
 	}
 	return w.flush()
 }
+
+// takes returns an error if packets of an interface have no place in the file.
+func (w *Writer) takes(number int) error {
+	first, this := w.interfaces[0].linkType(), w.interfaces[number].linkType()
+	if !w.pcap || first == this {
+		return nil
+	}
+	return fmt.Errorf("write %s: a pcap file is of one link type, this one of %v, and there are packets of %v: %w", w.out.file.Name(), first, this, ErrOneLinkType)
+}
+
+// ErrOneLinkType is why a packet has no place in a pcap file.
+var ErrOneLinkType = errors.New("pcapng takes them all")
 
 // fate is what the options of a packet's block say of it: epb_flags, epb_verdict.
 func fate(e *reader.Event) (o Options) {
@@ -159,88 +191,72 @@ func (w *Writer) Copy(p *Packets) {
 	w.copyPending()
 }
 
-// copyPending copies what is to be copied, where there is a section already.
+// copyPending copies what is to be copied, where there is a head already.
 func (w *Writer) copyPending() {
-	if len(w.packets) == 0 {
+	if !w.begun {
 		return
 	}
 	for _, b := range w.pending {
-		w.blocks = appendCopy(w.blocks, b)
+		w.out.add(w.form.also(w.out.blocks, b))
 	}
 	w.pending = nil
 }
 
-// End writes what follows the packets: of live interfaces, their statistics.
-func (w *Writer) End(c wire.Counters) error {
+// End writes what follows the packets: of interfaces that are counted, their statistics.
+func (w *Writer) End() error {
 	if w.err != nil {
 		return nil // told already
 	}
-	if len(w.packets) == 0 { // a file with packets of no interface
+	if !w.begun { // a file with packets of no interface
 		w.Add(Interface{})
 	}
-	if w.live {
-		for number := range w.packets {
-			w.addStatistics(number, c)
-		}
+	if err := w.addStatistics(); err != nil {
+		return err
 	}
 	_, err := w.flush()
 	return err
 }
 
-// addStatistics adds those of an interface. What the program counts is of all
-// interfaces together: of several, each has what is known of it.
-func (w *Writer) addStatistics(number int, c wire.Counters) {
+// addStatistics adds those of the interfaces. Packets that were captured and are not in
+// the file came behind its last one: they are none of its.
+func (w *Writer) addStatistics() error {
 	now := time.Now()
-	s := statistics{began: w.started, ended: now, delivered: w.packets[number]}
-	alone := len(w.packets) == 1
-	if alone {
-		s.received, s.accepted = &c.Seen, new(c.Matched())
+	for number := range w.interfaces {
+		if w.count == nil {
+			continue
+		}
+		counters, err := w.count(number)
+		if err != nil {
+			return err
+		}
+		s := statistics{began: w.started, ended: now, delivered: w.interfaces[number].packets}
+		if counters != nil {
+			c := upTo(*counters, s.delivered)
+			s.received, s.accepted, s.dropped = &c.Seen, new(c.Matched()), &c.Lost
+		}
+		w.out.add(w.form.statistics(w.out.blocks, number, now, s))
 	}
-	if alone || c.Lost == 0 {
-		s.dropped = &c.Lost
-	}
-	if !alone && c.Lost > 0 {
-		s.comment = fmt.Sprintf("%d packets were dropped, on all interfaces together", c.Lost)
-	}
-	w.blocks = appendStatistics(w.blocks, number, now, s)
+	return nil
 }
 
-// flush writes all blocks. It returns how many packets among them are in the
-// file. Where a write fails, it leaves no part of a block behind, if it can.
+// upTo is the counters without what was captured beyond so many packets.
+func upTo(c wire.Counters, captured uint64) wire.Counters {
+	if c.Captured > captured {
+		c.Seen -= min(c.Seen, c.Captured-captured)
+		c.Captured = captured
+	}
+	return c
+}
+
+// flush writes all blocks. It returns how many packets among them are in the file.
 func (w *Writer) flush() (packets int, err error) {
-	if len(w.blocks) == 0 {
-		return 0, nil
-	}
-	if w.owned && !w.begun {
-		w.file.Truncate(0) // fails where there is nothing to overwrite, as in a pipe
-	}
-	w.begun = true
-	all := w.blocks
-	written, err := w.file.Write(all)
-	whole := 0
-	for block := range blocks(all[:written]) {
-		whole += len(block)
-		if binary.LittleEndian.Uint32(block) == blockEnhanced {
-			packets++
-		}
-	}
-	w.blocks = w.blocks[:0]
+	packets, err = w.out.flush()
 	if err != nil {
 		w.err = err
-		term.TakeBack(w.file, written-whole)
 	}
 	return packets, err
 }
 
 // Close closes the file, unless it is stdout. It may be called more than once.
 // A file that it has made, and in which nothing is, is taken away again.
-func (w *Writer) Close() error {
-	if !w.owned {
-		return nil
-	}
-	w.owned = false
-	if info, err := w.file.Stat(); w.made && err == nil && info.Size() == 0 {
-		os.Remove(w.file.Name())
-	}
-	return w.file.Close()
-}
+func (w *Writer) Close() error { return w.out.close() }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
@@ -21,16 +22,17 @@ import (
 	"github.com/xdplog/xdplog/reader"
 )
 
-// newWriter is one to a file, from two interfaces.
-func newWriter(t *testing.T, interfaces ...Interface) (*Writer, string) {
+// testWriter is one to a file, from interfaces.
+func testWriter(t *testing.T, o WriterOptions, count Count, interfaces ...Interface) (*Writer, string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "out.pcapng")
-	w, err := Create(name, WriterOptions{SnapLen: 100, Live: true}, nil)
+	o.SnapLen = 100
+	w, err := Create(name, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	if err := w.Begin(interfaces); err != nil {
+	if err := w.Begin(interfaces, count); err != nil {
 		t.Fatal(err)
 	}
 	return w, name
@@ -77,12 +79,14 @@ func optionsOf(t *testing.T, file []byte, kind uint32, fixed int) (all []map[uin
 func u64(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
 
 func TestWriter(t *testing.T) {
-	w, name := newWriter(t, twoInterfaces...)
+	w, name := testWriter(t, WriterOptions{Filter: "udp port 53"}, func(number int) (*wire.Counters, error) {
+		return [...]*wire.Counters{{Seen: 10, Captured: 4, Lost: 5}, nil}[number], nil
+	}, twoInterfaces...)
 	packets := []reader.Packet{packetOf(60, 7), packetOf(1000, 3), packetOf(61, 7)}
 	if n, err := w.Write(packets, nil); n != 3 || err != nil {
 		t.Fatalf("write = %d, %v", n, err)
 	}
-	if err := w.End(wire.Counters{Seen: 10, Captured: 3, Lost: 5}); err != nil {
+	if err := w.End(); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.ReadFile(name)
@@ -91,17 +95,19 @@ func TestWriter(t *testing.T) {
 	}
 	interfaces := optionsOf(t, file, 1, 16)
 	if len(interfaces) != 2 || interfaces[0][2] != "eth0" || interfaces[0][interfaceSpeed] != u64(10_000_000_000) ||
-		interfaces[1][2] != "wlan0" || interfaces[1][interfaceSpeed] != "" || interfaces[1][9] != "\x09" {
+		interfaces[1][2] != "wlan0" || interfaces[1][interfaceSpeed] != "" || interfaces[1][9] != "\x09" || interfaces[0][interfaceFilter] != "\x00udp port 53" {
 		t.Errorf("interfaces %v", interfaces)
 	}
 	statistics := optionsOf(t, file, 5, 20)
 	if len(statistics) != 2 || statistics[0][8] != u64(2) || statistics[1][8] != u64(1) {
 		t.Fatalf("statistics %v", statistics)
 	}
-	for _, s := range statistics {
-		if s[optionComment] != "5 packets were dropped, on all interfaces together" || s[4] != "" || s[5] != "" {
-			t.Errorf("statistics %v, want the total alone", s)
-		}
+	// Of the first, 4 were captured and 2 are in the file: the others came behind.
+	if s := statistics[0]; s[4] != u64(8) || s[5] != u64(5) || s[6] != u64(7) {
+		t.Errorf("statistics %v", s)
+	}
+	if s := statistics[1]; s[4] != "" || s[5] != "" || s[6] != "" {
+		t.Errorf("statistics %v of what is not counted", s)
 	}
 	back, err := pcapgo.NewNgReader(bytes.NewReader(file), pcapgo.DefaultNgReaderOptions)
 	if err != nil {
@@ -121,7 +127,7 @@ func TestWriter(t *testing.T) {
 // TestFates: what the blocks of packets say of direction and verdict, in numbers
 // of draft-ietf-opsawg-pcapng, 4.3.1.
 func TestFates(t *testing.T) {
-	w, name := newWriter(t, twoInterfaces...)
+	w, name := testWriter(t, WriterOptions{}, nil, twoInterfaces...)
 	received, sent, dropped := packetOf(61, 7), packetOf(60, 7), packetOf(60, 3)
 	received.Direction, sent.Direction, dropped.Verdict = wire.In, wire.Out, wire.Drop
 	if n, err := w.Write([]reader.Packet{received, sent, dropped, packetOf(60, 7)}, nil); n != 4 || err != nil {
@@ -150,18 +156,41 @@ func TestFates(t *testing.T) {
 	}
 }
 
-func TestWriterOfOne(t *testing.T) {
-	w, name := newWriter(t, twoInterfaces[0])
-	if err := w.End(wire.Counters{Seen: 10, Captured: 3, Lost: 5}); err != nil {
-		t.Fatal(err)
+// TestPcap: the classic format has the packets and their nanoseconds, of one link type.
+func TestPcap(t *testing.T) {
+	count := func(int) (*wire.Counters, error) { return new(wire.Counters), nil }
+	w, name := testWriter(t, WriterOptions{Pcap: true, Filter: "arp"}, count, twoInterfaces...)
+	late, early := packetOf(61, 7), packetOf(62, 3)
+	late.Time, early.Time = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(-5, 3)
+	packets := []reader.Packet{packetOf(60, 7), packetOf(1000, 3), late, early}
+	if n, err := w.Write(packets, nil); n != len(packets) || err != nil {
+		t.Fatalf("write = %d, %v", n, err)
+	}
+	w.Add(Interface{Interface: names.Interface{Index: 9}, recorded: true, link: linkRaw})
+	n, err := w.Write([]reader.Packet{packetOf(60, 7), packetOf(60, 9), packetOf(60, 7)}, nil)
+	if n != 1 || !errors.Is(err, ErrOneLinkType) || !strings.Contains(err.Error(), "of EN10MB (1), and there are packets of RAW (101)") {
+		t.Errorf("another link type: %d, %v", n, err)
+	}
+	if err := w.End(); err != nil {
+		t.Error(err)
 	}
 	file, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := optionsOf(t, file, 5, 20)
-	if len(s) != 1 || s[0][4] != u64(10) || s[0][5] != u64(5) || s[0][6] != u64(8) || s[0][optionComment] != "" {
-		t.Errorf("statistics %v", s)
+	back, err := pcapgo.NewReader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := []time.Time{eventtest.Time, eventtest.Time, time.Unix(1<<32-1, 999_999_999), time.Unix(0, 0), eventtest.Time}
+	for i, p := range append(packets, packetOf(60, 7)) {
+		data, info, err := back.ReadPacketData()
+		if err != nil || len(data) != min(len(p.Data), 100) || info.Length != p.Length || !info.Timestamp.Equal(times[i]) {
+			t.Errorf("packet %d: %d bytes, %+v, %v", i, len(data), info, err)
+		}
+	}
+	if _, _, err := back.ReadPacketData(); err != io.EOF {
+		t.Errorf("behind the packets: %v", err)
 	}
 }
 
@@ -171,7 +200,7 @@ func TestWriterFails(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	w, name := newWriter(t, twoInterfaces...)
+	w, name := testWriter(t, WriterOptions{}, nil, twoInterfaces...)
 	before, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +215,7 @@ func TestWriterFails(t *testing.T) {
 	if n != 2 || !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), name) {
 		t.Errorf("write = %d, %v, want 2 and an error that names %s", n, err, name)
 	}
-	if err := w.End(wire.Counters{}); err != nil {
+	if err := w.End(); err != nil {
 		t.Errorf("told twice: %v", err)
 	}
 	after, err := os.ReadFile(name)

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
@@ -77,7 +78,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 	}
 	if packets != nil {
-		if err := packets.Begin(recorded); err != nil {
+		if err := packets.Begin(recorded, countEach(events, len(recorded), each)); err != nil {
 			return nil, err
 		}
 	}
@@ -102,6 +103,26 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	}
 	complete = true
 	return c, nil
+}
+
+// countEach is what is counted of each of some interfaces, which have so many programs
+// each. Of more than have counters of their own the last ones share theirs.
+func countEach(events *reader.Reader, interfaces, each int) capfile.Count {
+	return func(number int) (*wire.Counters, error) {
+		first, end := number*each, (number+1)*each
+		if interfaces*each > asm.MaxInterfaces && end >= asm.MaxInterfaces {
+			return nil, nil
+		}
+		var sum wire.Counters
+		for slot := first; slot < end; slot++ {
+			c, err := events.CountersOf(uint8(slot))
+			if err != nil {
+				return nil, err
+			}
+			sum.Add(c)
+		}
+		return &sum, nil
+	}
 }
 
 // Greet says what the program was attached to.

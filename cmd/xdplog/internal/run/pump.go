@@ -147,12 +147,9 @@ func (p *pump) endRecord() {
 	if p.record == nil {
 		return
 	}
-	counters, err := p.source.Counters()
-	if err == nil {
-		p.steps.Add(1)
-		err = p.record.End(p.ofRun(counters))
-		p.steps.Add(1)
-	}
+	p.steps.Add(1)
+	err := p.record.End()
+	p.steps.Add(1)
 	if err != nil {
 		p.fail(0, err)
 	}

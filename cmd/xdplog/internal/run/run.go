@@ -15,6 +15,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -45,8 +46,9 @@ type Options struct {
 	// Where they go.
 	Output  format.Kind // of lines on stdout; the zero kind: the default
 	Style   format.Style
-	Write   string // pcapng file to write; "-": stdout; "": none
+	Write   string // capture file to write; "-": stdout; "": none
 	SnapLen int    // bytes of each packet in it
+	Pcap    bool   // it is a pcap file, not pcapng
 	Metrics string // address of the Prometheus endpoint; "": none
 
 	// How long, and what is said of it on stderr.
@@ -86,10 +88,24 @@ func (o *Options) format(interfaces []names.Interface, stdout io.Writer) format.
 // so that it does not matter who reads those.
 func (o *Options) silent() bool { return o.Write != "" && o.output().Silent }
 
+// filter is that of the run, for people: "" is none.
+func (o *Options) filter() string {
+	switch {
+	case o.Program.All:
+		return ""
+	case o.Program.Filter == nil:
+		return "tcp or udp"
+	}
+	return o.Program.Filter.String()
+}
+
 // record opens the file to write, or for "-" takes stdout. It is nil where none
 // is wanted.
 func (o *Options) record(env Environment) (*capfile.Writer, error) {
-	about := capfile.WriterOptions{SnapLen: o.SnapLen, Live: o.File == ""}
+	if o.Pcap && !o.Quiet {
+		fmt.Fprintln(env.Stderr, "a pcap file keeps packets, times and lengths: not interfaces, filter, directions, verdicts, comments and counters, as pcapng does")
+	}
+	about := capfile.WriterOptions{SnapLen: o.SnapLen, Pcap: o.Pcap, Filter: o.filter()}
 	switch file, ok := env.Stdout.(*os.File); {
 	case o.Write == "":
 		return nil, nil
