@@ -53,7 +53,7 @@ func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand,
 	}
 	// The program may be on other interfaces, too. Some hand theirs on to those that they
 	// receive by, and what comes there is theirs: a bond, and netvsc with its function of the card.
-	if driver := s.driver(s.link.name); driver != "bonding" && driver != "hv_netvsc" {
+	if !s.handsOn() {
 		cfg.Index = uint32(s.link.index)
 	}
 	spec, err := asm.Program(cfg)

@@ -21,6 +21,7 @@ type Event struct {
 	Source, Destination netip.AddrPort
 
 	Interface int    // index of the interface that received or sends it, in its network namespace
+	Port      int    // of a bond, as [Reader.SetInterface] tells: index of the port that received it; 0: none is known
 	Slot      uint8  // number of the program that saw it: see [asm.Config.Interfaces]
 	Length    int    // bytes, from the Ethernet header on, without FCS
 	EtherType uint16 // behind the VLAN tags
@@ -93,6 +94,7 @@ func (e *Event) set(r *wire.Record, stamp *stamp) {
 		e.Source, e.Destination = netip.AddrPort{}, netip.AddrPort{}
 	}
 	e.Interface = int(r.Interface)
+	e.Port = 0
 	e.Slot = r.Slot()
 	e.Length = r.Length()
 	e.EtherType = r.EtherType

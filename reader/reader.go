@@ -39,6 +39,8 @@ type Reader struct {
 	empty     bool    // the last look found nothing
 	rest      []Event // delivered to an iterator that was left
 
+	interfaces atomic.Pointer[interfaces] // nil: as the records say
+
 	finish   atomic.Bool
 	closed   atomic.Bool
 	ending   ending
@@ -133,6 +135,9 @@ func (r *Reader) read(into batch) (n int, err error) {
 		r.delivered += uint64(n)
 		r.empty = n == 0
 		if n > 0 {
+			if known := r.interfaces.Load(); known != nil {
+				known.attribute(into, n)
+			}
 			return n, nil
 		}
 		if err != nil {

@@ -34,7 +34,7 @@ type named struct {
 }
 
 // Name has the events of an interface, by [reader.Event.Interface], bear a name as
-// "in_iface". The empty name leaves the field out. A second name of the same index
+// "in_iface", or by [reader.Event.Port] as "in_port". The empty name leaves the field out. A second name of the same index
 // replaces the first.
 func (e *Encoder) Name(index int, name string) {
 	quoted := ""
@@ -63,14 +63,16 @@ func utc() words.Clock { return words.Clock{Layout: "2006-01-02T15:04:05.", Loca
 //	"dest_ip":"192.0.2.2","dest_port":80,"proto":"TCP","proto_number":6,"ttl":64,"tcp_flags":"02",
 //	"fragment":true,"truncated":true}
 //
-// It allocates nothing where b has room, but for the first event of a protocol and
-// for an interface without a name.
+// It allocates nothing where b has room, but for the first event of a protocol.
 func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 	if e.clock.Location == nil {
 		e.clock = utc()
 	}
 	b = appendStart(b, &e.clock, event.Time, "packet")
-	b = e.appendInterface(b, event.Interface)
+	b = e.appendInterface(b, `,"in_iface":`, event.Interface)
+	if event.Port != 0 {
+		b = e.appendInterface(b, `,"in_port":`, event.Port)
+	}
 	b = append(b, `,"pkt_len":`...)
 	b = strconv.AppendUint(b, uint64(event.Length), 10)
 	b = appendFate(b, event)
@@ -106,15 +108,16 @@ func appendStart(b []byte, c *words.Clock, t time.Time, eventType string) []byte
 	return append(b, '"')
 }
 
-func (e *Encoder) appendInterface(b []byte, index int) []byte {
+func (e *Encoder) appendInterface(b []byte, field string, index int) []byte {
 	quoted, known := e.find(index)
 	if !known {
-		quoted = strconv.Quote(strconv.Itoa(index))
+		b = append(append(b, field...), '"')
+		return append(strconv.AppendInt(b, int64(index), 10), '"')
 	}
 	if quoted == "" {
 		return b
 	}
-	b = append(b, `,"in_iface":`...)
+	b = append(b, field...)
 	return append(b, quoted...)
 }
 

@@ -19,6 +19,7 @@ type line struct {
 	Timestamp   time.Time   `json:"timestamp"`
 	EventType   string      `json:"event_type"`
 	Interface   string      `json:"in_iface"`
+	InPort      *string     `json:"in_port"`
 	Length      int         `json:"pkt_len"`
 	VLAN        []uint16    `json:"vlan"`
 	EtherType   uint16      `json:"ether_type"`
@@ -51,6 +52,10 @@ func expected(e *reader.Event) line {
 		source, destination, name := e.Source.Addr(), e.Destination.Addr(), reader.ProtocolName(e.Protocol)
 		l.IPVersion, l.Source, l.Destination = &e.IPVersion, &source, &destination
 		l.Protocol, l.Number, l.TTL = &name, &e.Protocol, &e.TTL
+	}
+	if e.Port != 0 {
+		port := "eth1"
+		l.InPort = &port
 	}
 	if e.Segments != 0 {
 		l.Segments = &e.Segments
@@ -92,6 +97,7 @@ func randomEvent(r *rand.Rand) reader.Event {
 	e := reader.Event{
 		Time:      time.Unix(r.Int64N(1<<33), r.Int64N(1e9)),
 		Interface: 2,
+		Port:      3 * r.IntN(2),
 		Length:    r.IntN(65536),
 		EtherType: uint16(r.Uint32()),
 		VLAN:      [2]uint16{uint16(r.IntN(4096)), uint16(r.IntN(4096))},
@@ -124,6 +130,7 @@ func TestIsWhatEncodingJSONReads(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var f Encoder
 	f.Name(2, "eth0")
+	f.Name(3, "eth1")
 	for range 20000 {
 		e := randomEvent(r)
 		b := f.AppendEvent(nil, &e)
@@ -161,6 +168,7 @@ func TestName(t *testing.T) {
 func TestAllocatesNothing(t *testing.T) {
 	var f Encoder
 	f.Name(2, "eth0")
+	f.Name(3, "eth1")
 	events := make([]reader.Event, 100)
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range events {

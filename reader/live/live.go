@@ -114,6 +114,9 @@ func Open(opts Options) (*Capture, error) {
 			return nil, err
 		}
 		c.attachments = append(c.attachments, a)
+		if a.ByPorts() && slot == i {
+			c.events.SetInterface(uint8(slot), a.Index())
+		}
 	}
 	attached := slices.Clone(c.attachments)
 	for at, i := range order {

@@ -93,6 +93,9 @@ func TCPFlags(flags uint8) Edit { return func(e *reader.Event) { e.TCPFlags = fl
 // Received has the packet be from the interface with an index.
 func Received(index int) Edit { return func(e *reader.Event) { e.Interface = index } }
 
+// Via has the port with an index have received the packet.
+func Via(port int) Edit { return func(e *reader.Event) { e.Port = port } }
+
 // NotIP is a frame of an EtherType without a decoded IP header.
 func NotIP(etherType uint16, length int) Edit {
 	return func(e *reader.Event) {

@@ -60,6 +60,12 @@ var formatCases = []struct {
 		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
 	},
 	{
+		"by a port of a bond", eventtest.Usual(eventtest.Via(7)),
+		`eth0 tcp 60.235.240.157:443 > 10.0.0.2:51324 [S.] ttl 57 len 60 via 7`,
+		`"eth0","in_port":"7","pkt_len":60,"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"TCP","proto_number":6,"ttl":57,"tcp_flags":"12"`,
+		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
+	},
+	{
 		"UDP", eventtest.Usual(eventtest.UDP),
 		`eth0 udp 60.235.240.157:443 > 10.0.0.2:51324 ttl 57 len 60`,
 		`"eth0","pkt_len":60,"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"UDP","proto_number":17,"ttl":57`,

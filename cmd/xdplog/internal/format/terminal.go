@@ -108,7 +108,7 @@ func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
 	plain := len(b)
 	b = f.begin(b, amberPaint)
 	painted := len(b)
-	if b = e.AppendRemarks(b); len(b) == painted {
+	if b = appendPort(e.AppendRemarks(b), f.interfaces, e); len(b) == painted {
 		return append(b[:plain], '\n')
 	}
 	return append(f.end(b), '\n')

@@ -37,7 +37,15 @@ func (f *text) AppendEvent(b []byte, e *reader.Event) []byte {
 		b = append(b, name...)
 		b = append(b, ' ')
 	}
-	return append(e.AppendTo(b), '\n')
+	return append(appendPort(e.AppendTo(b), f.interfaces, e), '\n')
+}
+
+// appendPort appends which port of the interface received a packet, where that is known.
+func appendPort(b []byte, interfaces names.Interfaces, e *reader.Event) []byte {
+	if e.Port == 0 {
+		return b
+	}
+	return append(append(b, " via "...), interfaces.Of(e.Port)...)
 }
 
 // AddInterface implements [Format]. The name is a file's, which may have put

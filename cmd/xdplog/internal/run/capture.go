@@ -68,7 +68,12 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	var interfaces []names.Interface
 	var recorded []capfile.Interface
 	each := len(Places(o.Place, o.Direction))
+	ports := &portNames{eventSource: events}
 	for number, a := range attached {
+		if a.ByPorts() && number < asm.MaxInterfaces-1 { // which may be that of several
+			events.SetInterface(uint8(number), a.Index())
+			ports.bonds = append(ports.bonds, a.Attachment)
+		}
 		c.closers = append(c.closers, a)
 		attachments = append(attachments, a)
 		if number%each == 0 {
@@ -82,12 +87,13 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			return nil, err
 		}
 	}
+	ports.format = o.format(interfaces, env.Stdout)
 	c.session = session{
-		source:      events,
+		source:      ports,
 		attachments: attachments,
 		said:        said,
 		kind:        o.output(),
-		format:      o.format(interfaces, env.Stdout),
+		format:      ports.format,
 		limit:       o.Count,
 		stats:       o.Stats,
 		quiet:       o.Quiet,
@@ -96,7 +102,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		Environment: env,
 	}
 	if endpoint != nil {
-		counted := metrics.NewMeter(events, collection.Programs[asm.ProgramName], interfaces)
+		counted := metrics.NewMeter(ports, collection.Programs[asm.ProgramName], interfaces)
 		c.session.source, c.session.metrics = counted, endpoint.URL()
 		endpoint.Serve(counted)
 		c.closers = append(c.closers, endpoint) // twice: it ends before what it reads
