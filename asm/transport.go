@@ -52,6 +52,15 @@ func ParseTransport(name string) (Transport, error) {
 	return 0, fmt.Errorf("unknown transport %q: %s or %s", name, strings.Join(names[:last], ", "), names[last])
 }
 
+// Transports are all there are.
+func Transports() []Transport {
+	all := make([]Transport, len(transports))
+	for t := range transports {
+		all[t] = Transport(t)
+	}
+	return all
+}
+
 // transport is all in which the transports differ on the kernel's side.
 type transport interface {
 	// maps are what the code below refers to by name.

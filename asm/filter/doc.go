@@ -48,30 +48,5 @@
 // about IPv4, icmp6[…] is about IPv6, and a relation that begins with one of
 // all these is false of any other packet; see [Relation.Layers].
 //
-// # Bytes that are not there
-//
-// A filter is evaluated from left to right, in the order of its text, and only
-// as far as its verdict needs. Where a byte that it asks for is beyond the end
-// of the captured frame, the whole filter is false, also under a not: so it is
-// in libpcap, whose programs return 0 at that point. The same goes for a
-// division by zero. In particular
-//
-//   - a frame of less than 14 bytes has no EtherType;
-//   - a port of TCP, UDP or SCTP may be cut off: the source port needs two
-//     bytes behind the IP header, the destination port four;
-//   - the addresses of an ARP or RARP packet may be cut off.
-//
-// Of a long list of rows, (host A and port B) or (host C and port D) or …, all
-// that they ask for is asked first: see [Rows].
-//
-// The exception, and beside such lists the one difference to libpcap on plain
-// packets: an IPv4 or IPv6 header that is malformed (wrong version, IHL below 5)
-// or not wholly there decodes to no addresses and no protocol. What asks for
-// them (tcp, host, port, tcp[…], …) is then false and not an abort, so that not
-// tcp matches such a frame. ip, ip6, ip[…] and ip6[…] go by the EtherType alone.
-//
-// libpcap's optimizer removes and reorders loads whose value it finds unused,
-// and with them the abort, so that tcpdump may print a cut frame that tcpdump -O
-// does not; and it gets some lists of hosts wrong. This package means what
-// tcpdump -O does, which the text alone defines.
+// A byte that is not there makes the whole filter false: see [Filter].
 package filter

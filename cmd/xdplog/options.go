@@ -70,7 +70,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[loader.Method]{&o.attach, parseMethod, "HOW"}, "attach", "netlink (default), link: ends with xdplog, also when that is killed")
 	complete(cmd, "attach", func() []string { return wordsOf(loader.ByNetlink, loader.ByLink) })
 	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
-	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, asm.Mmap) })
+	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, lastTransport()) })
 	flags.Var(value[int]{&o.buffer, parseSize, "SIZE"}, "buffer", "bytes per CPU: 512KiB, 4MiB (default 2MiB)")
 	flags.Var(value[uint32]{&o.sample, parseSample, "N"}, "sample", "report one packet in N, the first of every N")
 	flags.Var(value[uint32]{&o.sampleRandom, parseSample, "N"}, "sample-random", "report one packet in N, each by chance")

@@ -122,8 +122,10 @@ func parseWord[T named](s string, first, last T) (T, error) {
 }
 
 func parseTransport(s string) (asm.Transport, error) {
-	return parseName(s, asm.ParseTransport, asm.Perf, asm.Mmap)
+	return parseName(s, asm.ParseTransport, asm.Perf, lastTransport())
 }
+
+func lastTransport() asm.Transport { return asm.Transport(len(asm.Transports()) - 1) }
 
 func parseClock(s string) (asm.Clock, error) {
 	return parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)

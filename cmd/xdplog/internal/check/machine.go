@@ -134,7 +134,7 @@ func btfFact() fact {
 func transportFacts() []fact {
 	var facts []fact
 	needed := asm.Perf
-	for transport := asm.Perf; transport <= asm.Mmap; transport++ {
+	for _, transport := range asm.Transports() {
 		f := fact{name: "transport " + transport.String(), verdict: yes, found: "program and reader load"}
 		err := tryTransport(transport)
 		if err != nil {
