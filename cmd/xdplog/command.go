@@ -81,6 +81,10 @@ func newCommand(env run.Environment) *cobra.Command {
 				}
 				return check.List(check.Options{Netns: opts.netns, JSON: opts.output.Name == "json"}, env.Stdout)
 			}
+			words, err := opts.words(words, env)
+			if err != nil {
+				return err
+			}
 			config, err := opts.config(words)
 			if err != nil {
 				return suggest(cmd, words, err)

@@ -79,10 +79,18 @@ func (o *options) config(words []string) (asm.Config, error) {
 }
 
 // suggest adds to an error about the first word of a filter that it is nearly
-// the name of a command.
+// the name of a command, or that of a file.
 func suggest(root *cobra.Command, words []string, err error) error {
 	mistake := (*filter.Error)(nil)
-	if !errors.As(err, &mistake) || mistake.Offset > 0 || len(words) == 0 {
+	if !errors.As(err, &mistake) || len(words) == 0 {
+		return err
+	}
+	for _, word := range words {
+		if isCapture(word) {
+			return fmt.Errorf("%w; to read a capture file: -r %s", err, word)
+		}
+	}
+	if mistake.Offset > 0 {
 		return err
 	}
 	root.SuggestionsMinimumDistance = 2

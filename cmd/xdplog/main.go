@@ -56,7 +56,7 @@ func execute(args []string, env run.Environment) int {
 	forgive(command, args)
 	command.SetArgs(filterNumbers(command, args))
 	cmd, err := command.ExecuteC()
-	err = advise(err, namedInterfaces(cmd))
+	err = explainCount(advise(err, namedInterfaces(cmd)), args)
 	if err == nil {
 		return exitOK
 	}

@@ -52,7 +52,7 @@ func manual(root *cobra.Command) []byte {
 	}
 	p.macro("SH", "EXIT STATUS")
 	for _, status := range []struct{ number, meaning string }{
-		{"0", "It ended as asked: by a signal, --count, --duration, or because nobody reads its output any more."},
+		{"0", "It ended as asked: by a signal, --limit, --duration, or because nobody reads its output any more."},
 		{"1", "It failed, and one line on standard error says why."},
 		{"2", "The command line makes no sense, and one line on standard error says why."},
 	} {

@@ -29,6 +29,9 @@ type options struct {
 	snapLen      int         // bytes of each packet in it; 0: capfile.MaxSnapLen
 	output       format.Kind // the zero kind: the default, or none beside a file
 	count        uint64      // events; 0: no limit
+	skip         uint64      // events to leave out before
+	counting     bool        // say how many packets match, and nothing else
+	filterFile   string      // with the filter; -: standard input; "": none
 	duration     time.Duration
 	all          bool
 	mode         loader.Mode
@@ -62,7 +65,10 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addSwitch(flags, &o.pcap, "pcap", "", "of -w: the classic format, with nanoseconds, for what reads no pcapng")
 	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet that -w keeps (default 262144: all that there are)")
 	o.addOutput(cmd)
-	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "count", "c", "stop after N events")
+	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "limit", "c", "stop after N events")
+	flags.Var(value[uint64]{&o.skip, parseCount, "N"}, "skip", "leave out the first N events")
+	addCount(flags, &o.counting)
+	flags.VarP(once(&o.filterFile, parseFilterFile, "FILE"), "filter-file", "F", "take the filter from a file, - for stdin; # begins a comment")
 	flags.Var(value[time.Duration]{&o.duration, parseDuration, "D"}, "duration", "stop after D: 10s, 5m, 1h30m")
 	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
 	o.addPlace(cmd)
@@ -128,7 +134,7 @@ func (o *options) lines() format.Kind {
 	switch {
 	case o.output.Name != "":
 		return o.output
-	case o.write != "":
+	case o.write != "", o.counting:
 		return format.None()
 	}
 	return format.Default()
@@ -138,7 +144,7 @@ func (o *options) lines() format.Kind {
 var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
-var runFlags = [...]string{"count", "duration", "stats", "metrics", "output", "color", "time-format", "t", "mode", "attach", "netns"}
+var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "output", "color", "time-format", "t", "mode", "attach", "netns"}
 
 // listFlags are those that -D has besides.
 var listFlags = [...]string{"list-interfaces", "output", "netns"}
@@ -160,6 +166,9 @@ func (o *options) checkStyle(given *pflag.FlagSet) error {
 func (o *options) check(given *pflag.FlagSet) error {
 	o.transportGiven = given.Changed("transport")
 	if err := o.checkStyle(given); err != nil {
+		return err
+	}
+	if err := o.checkStandard(); err != nil {
 		return err
 	}
 	if len(o.verdicts) > 0 {
@@ -262,6 +271,8 @@ func (o *options) checkFiles(env run.Environment) error {
 		return nil
 	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.Stdin), to):
 		return usage("-w %s is the file that is read: name another one to write", o.write)
+	case o.counting && os.SameFile(stat("-", env.Stdout), to):
+		return usage("-w %s is standard output, where --count writes too: name another file", o.write)
 	case !o.lines().Silent && os.SameFile(stat("-", env.Stdout), to):
 		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output.Name)
 	}
@@ -288,6 +299,8 @@ func (o *options) run(program asm.Config) run.Options {
 		SnapLen:        o.snapLen,
 		Metrics:        o.metrics,
 		Count:          o.count,
+		Skip:           o.skip,
+		Counting:       o.counting,
 		Duration:       o.duration,
 		Stats:          o.stats,
 		Quiet:          o.quiet,

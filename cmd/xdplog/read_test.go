@@ -77,6 +77,9 @@ func TestReadLimits(t *testing.T) {
 		{"--all", "1000", "1999", 1000, closing(1000)},
 		{"--duration 1h src port 1999", "1999", "1999", 1, closing(1)},
 		{"less 41", "", "", 0, closing(0)},
+		{"--skip 10", "1010", "1999", 990, closing(1000) + "10 of the captured packets were left out\n"},
+		{"--skip 300 -c 400", "1300", "1699", 400, closing(700) + "300 of the captured packets were left out\n"},
+		{"--skip 2000 -c 1", "", "", 0, closing(1000) + "1000 of the captured packets were left out\n"},
 	} {
 		status, stdout, stderr := readBytes(t, file, strings.Fields(c.args)...)
 		lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
@@ -87,6 +90,29 @@ func TestReadLimits(t *testing.T) {
 			len(lines) > 0 && (!strings.Contains(lines[0], ":"+c.first+" >") || !strings.Contains(lines[len(lines)-1], ":"+c.last+" >")) {
 			t.Errorf("%s: status %d, %d lines, stderr\n%s", c.args, status, len(lines), stderr)
 		}
+	}
+}
+
+func TestReadCount(t *testing.T) {
+	needRoot(t)
+	file := capfiletest.Pcap(t, 1000, capfiletest.Micros)
+	for args, want := range map[string]string{
+		"--count":                               "1000 packets\n",
+		"--count src port 1500":                 "1 packet\n",
+		"src port 1500 --count -q":              "1 packet\n",
+		"--count less 41":                       "0 packets\n",
+		"--count -c 300":                        "300 packets\n",
+		"--count -c 300 --skip 900":             "100 packets\n",
+		"--count --sample 10":                   "100 packets\n",
+		"--count --engine kernel src port 1500": "1 packet\n",
+	} {
+		if status, stdout, stderr := readBytes(t, file, strings.Fields(args)...); status != exitOK || stdout != want {
+			t.Errorf("%s: status %d, stdout %q, stderr\n%s", args, status, stdout, stderr)
+		}
+	}
+	if status, stdout, stderr := readBytes(t, file[:len(file)-1], "--count", "-q"); status != exitFailure || stdout != "999 packets\n" ||
+		stderr != "xdplog: f.pcap: truncated dump file: it ends in packet 1000\n" {
+		t.Errorf("status %d, stdout %q, stderr\n%s", status, stdout, stderr)
 	}
 }
 

@@ -95,6 +95,8 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		kind:        o.output(),
 		format:      ports.format,
 		limit:       o.Count,
+		skip:        o.Skip,
+		counting:    o.Counting,
 		stats:       o.Stats,
 		quiet:       o.Quiet,
 		record:      packets,

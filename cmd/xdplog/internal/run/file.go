@@ -53,7 +53,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		ahead:   file.ReadAhead(),
 		format:  lines,
 		record:  record,
-		limit:   o.Count,
+		limit:   o.wanted(),
 		over:    make(chan struct{}),
 	}
 	s := session{
@@ -61,6 +61,8 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		kind:        o.output(),
 		format:      lines,
 		limit:       o.Count,
+		skip:        o.Skip,
+		counting:    o.Counting,
 		stats:       o.Stats,
 		quiet:       o.Quiet,
 		ordered:     true,

@@ -39,6 +39,7 @@ type pump struct {
 	format format.Format
 	to     io.Writer
 	limit  uint64          // events to write; 0: all
+	skip   uint64          // events to leave out before
 	sorted bool            // by the source
 	record *capfile.Writer // nil: none
 
@@ -46,6 +47,7 @@ type pump struct {
 	done   chan struct{} // closed when the source has ended
 
 	written atomic.Uint64 // events whose lines were written
+	skipped atomic.Uint64 // events that were left out
 	steps   atomic.Uint64 // how often the pump got on; odd during a write
 
 	// For others once done is closed.
@@ -101,12 +103,17 @@ func (p *pump) write(packets []reader.Packet) {
 	if p.writeErr.Load() != nil {
 		return
 	}
+	packets, options := packets, p.options()
+	if left := min(p.skip-p.skipped.Load(), uint64(len(packets))); left > 0 {
+		p.skipped.Add(left)
+		packets, options = packets[left:], options[min(left, uint64(len(options))):]
+	}
 	if p.limit > 0 {
 		packets = packets[:min(uint64(len(packets)), p.limit-p.written.Load())]
 	}
 	if p.record != nil && len(packets) > 0 {
 		p.steps.Add(1)
-		n, err := p.record.Write(packets, p.options())
+		n, err := p.record.Write(packets, options)
 		p.steps.Add(1)
 		if err != nil {
 			p.fail(n, err)
@@ -158,9 +165,10 @@ func (p *pump) endRecord() {
 // ofRun is the counters without what was captured after the last event that was
 // wanted: it takes a moment to detach.
 func (p *pump) ofRun(c wire.Counters) wire.Counters {
-	if p.limit > 0 && p.written.Load() == p.limit && c.Captured > p.limit {
-		c.Seen -= min(c.Seen, c.Captured-p.limit)
-		c.Captured = p.limit
+	wanted := p.skipped.Load() + p.limit
+	if p.limit > 0 && p.written.Load() == p.limit && c.Captured > wanted {
+		c.Seen -= min(c.Seen, c.Captured-wanted)
+		c.Captured = wanted
 	}
 	return c
 }

@@ -53,6 +53,8 @@ type Options struct {
 
 	// How long, and what is said of it on stderr.
 	Count    uint64        // events to print; 0: no limit
+	Skip     uint64        // events to leave out before
+	Counting bool          // at the end, print how many there were, and nothing else
 	Duration time.Duration // 0: no limit
 	Stats    time.Duration // between prints of the counters; 0: at the end alone
 	Quiet    bool          // no start and end lines
@@ -116,6 +118,14 @@ func (o *Options) record(env Environment) (*capfile.Writer, error) {
 	default:
 		return capfile.NewWriter(file, about), nil
 	}
+}
+
+// wanted is how many events are to be had; 0: all.
+func (o *Options) wanted() uint64 {
+	if o.Count == 0 {
+		return 0
+	}
+	return o.Count + o.Skip
 }
 
 // timeout returns a context that is done when the run has lasted long enough.

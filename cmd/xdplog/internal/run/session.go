@@ -47,6 +47,8 @@ type session struct {
 	kind        format.Kind   // of format
 	format      format.Format
 	limit       uint64          // events to print; 0: all
+	skip        uint64          // events to leave out before
+	counting    bool            // how many there were is printed at the end
 	stats       time.Duration   // between prints of the counters; 0: none
 	metrics     string          // where they are; "": nowhere
 	quiet       bool            // no start and end lines
@@ -73,7 +75,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, sorted: s.ordered, record: s.record}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record}
 	pump.start()
 
 	cause := s.wait(ctx, pump, lost, closed)
@@ -303,7 +305,8 @@ func (s *session) conclude(p *pump, drained error) error {
 	if err != nil {
 		return err
 	}
-	missing := counters.Captured - min(counters.Captured, p.written.Load())
+	skipped := p.skipped.Load()
+	missing := counters.Captured - min(counters.Captured, p.written.Load()+skipped)
 	switch {
 	case drained != nil:
 		err = fmt.Errorf("%w: %d captured events not written", drained, missing)
@@ -316,9 +319,27 @@ func (s *session) conclude(p *pump, drained error) error {
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
 	}
-	if !s.quiet {
-		s.print(p.ofRun(counters))
+	of := p.ofRun(counters)
+	if s.counting {
+		err = OneOf(err, s.tell(of.Captured+of.Lost-min(of.Captured, skipped)))
 	}
+	if s.quiet {
+		return err
+	}
+	s.print(of)
+	if skipped > 0 {
+		fmt.Fprintf(s.Stderr, "%d of the captured packets were left out\n", skipped)
+	}
+	return err
+}
+
+// tell prints how many packets there were, as tcpdump does.
+func (s *session) tell(packets uint64) error {
+	plural := "s"
+	if packets == 1 {
+		plural = ""
+	}
+	_, err := fmt.Fprintf(s.Stdout, "%d packet%s\n", packets, plural)
 	return err
 }
 
