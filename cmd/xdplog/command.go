@@ -53,6 +53,7 @@ var subcommands = [...]func(run.Environment) *cobra.Command{
 	demoCommand,
 	detachCommand,
 	manCommand,
+	topCommand,
 	versionCommand,
 }
 

@@ -57,8 +57,7 @@ type options struct {
 
 func (o *options) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	addInterface(cmd, list(&o.interfaces), "interface, repeatable (default: the default route's)")
-	flags.VarP(once(&o.file, parseFile, "FILE"), "read", "r", "read packets from a pcap or pcapng file, - for stdin, instead")
+	o.addSource(cmd)
 	flags.Var(value[run.Engine]{&o.engine, parseEngine, "E"}, "engine", "with -r: go (default: needs no rights), kernel (the program itself)")
 	complete(cmd, "engine", engineNames)
 	flags.VarP(once(&o.write, parseWrite, "FILE"), "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
@@ -70,7 +69,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addCount(flags, &o.counting)
 	flags.VarP(once(&o.filterFile, parseFilterFile, "FILE"), "filter-file", "F", "take the filter from a file, - for stdin; # begins a comment")
 	flags.Var(value[time.Duration]{&o.duration, parseDuration, "D"}, "duration", "stop after D: 10s, 5m, 1h30m")
-	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
+	o.addAll(flags)
 	o.addPlace(cmd)
 	o.addMode(cmd)
 	flags.Var(value[loader.Method]{&o.attach, parseMethod, "HOW"}, "attach", "netlink (default), link: ends with xdplog, also when that is killed")
@@ -78,8 +77,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
 	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, lastTransport()) })
 	flags.Var(value[int]{&o.buffer, parseSize, "SIZE"}, "buffer", "bytes per CPU: 512KiB, 4MiB (default 2MiB)")
-	flags.Var(value[uint32]{&o.sample, parseSample, "N"}, "sample", "report one packet in N, the first of every N")
-	flags.Var(value[uint32]{&o.sampleRandom, parseSample, "N"}, "sample-random", "report one packet in N, each by chance")
+	o.addSampling(flags)
 	flags.Var(value[asm.Clock]{&o.clock, parseClock, "CLOCK"}, "time", "time stamps: precise (default), coarse (Linux 5.11), none (when read)")
 	complete(cmd, "time", func() []string { return wordsOf(asm.PreciseClock, asm.NoClock) })
 	addNamespace(cmd, &o.netns)
@@ -92,13 +90,31 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addGranted(flags)
 }
 
+func (o *options) addSource(cmd *cobra.Command) {
+	addInterface(cmd, list(&o.interfaces), "interface, repeatable (default: the default route's)")
+	cmd.Flags().VarP(once(&o.file, parseFile, "FILE"), "read", "r", "read packets from a pcap or pcapng file, - for stdin, instead")
+}
+
+func (o *options) addAll(flags *pflag.FlagSet) {
+	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
+}
+
+func (o *options) addSampling(flags *pflag.FlagSet) {
+	flags.Var(value[uint32]{&o.sample, parseSample, "N"}, "sample", "report one packet in N, the first of every N")
+	flags.Var(value[uint32]{&o.sampleRandom, parseSample, "N"}, "sample-random", "report one packet in N, each by chance")
+}
+
 func (o *options) addStyle(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Var(value[string]{&o.style.Times, oneOfWords(format.TimeFormats()), "FORMAT"}, "time-format",
 		"time (default), none, epoch, delta, date, elapsed: -t to -ttttt")
 	complete(cmd, "time-format", format.TimeFormats)
 	addTimes(flags, &o.style.Times, format.TimeFormats())
-	flags.Var(value[string]{&o.style.Color, oneOfWords(format.ColorModes()), "WHEN"}, "color",
+	o.addColor(cmd)
+}
+
+func (o *options) addColor(cmd *cobra.Command) {
+	cmd.Flags().Var(value[string]{&o.style.Color, oneOfWords(format.ColorModes()), "WHEN"}, "color",
 		"of text: auto (default: on a terminal, without NO_COLOR), always, never")
 	complete(cmd, "color", format.ColorModes)
 }

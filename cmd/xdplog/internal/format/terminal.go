@@ -28,7 +28,7 @@ func TimeFormats() []string { return []string{"time", "none", "epoch", "delta", 
 func (s Style) apply(plain *text, to io.Writer) Format {
 	plain.stamp = newStamp(s.Times, plain.stamp.clock.Location)
 	align := term.IsTerminal(to)
-	color := s.Color == "always" || s.Color != "never" && align && wantsColor(os.Getenv)
+	color := s.Colors(to)
 	if !align && !color {
 		return plain
 	}
@@ -38,6 +38,11 @@ func (s Style) apply(plain *text, to io.Writer) Format {
 		plain.AddInterface(i) // a name must not command the terminal
 	}
 	return &terminalText{text: plain, align: align, color: color, widths: firstWidths}
+}
+
+// Colors reports whether there are any in what is written to a writer.
+func (s Style) Colors(to io.Writer) bool {
+	return s.Color == "always" || s.Color != "never" && term.IsTerminal(to) && wantsColor(os.Getenv)
 }
 
 // wantsColor is what no-color.org and terminfo's users agree on.

@@ -100,6 +100,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		stats:       o.Stats,
 		quiet:       o.Quiet,
 		record:      packets,
+		take:        o.Packets,
 		unseen:      o.silent(),
 		Environment: env,
 	}
@@ -135,6 +136,17 @@ func countEach(events *reader.Reader, interfaces, each int) capfile.Count {
 
 // Greet says what the program was attached to.
 func (c *Capture) Greet() { c.session.greet() }
+
+// Interfaces are the names of what it is attached to, as they were then.
+func (c *Capture) Interfaces() []string {
+	var all []string
+	for _, a := range c.session.attachments {
+		if name := names.OneWord(a.Interface()); !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
 
 // Renounce gives up the rights that have been needed until now, if the
 // environment says how.

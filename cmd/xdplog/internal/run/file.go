@@ -54,6 +54,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		format:  lines,
 		record:  record,
 		limit:   o.wanted(),
+		frames:  o.Packets != nil,
 		over:    make(chan struct{}),
 	}
 	s := session{
@@ -67,6 +68,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		quiet:       o.Quiet,
 		ordered:     true,
 		record:      record,
+		take:        o.Packets,
 		unseen:      o.silent(),
 		Environment: env,
 	}
@@ -86,6 +88,7 @@ type fileSource struct {
 	ahead     *capfile.Ahead
 	format    format.Format
 	record    *capfile.Writer // nil: none
+	frames    bool            // packets are asked for as Ethernet frames
 	limit     uint64          // events; 0: all
 	delivered uint64
 
@@ -148,6 +151,9 @@ func (s *fileSource) fetch() error {
 			if s.record != nil {
 				s.record.Add(i)
 			}
+		}
+		for i := 0; i < len(p.List) && s.frames; i++ {
+			p.List[i].Data = p.List[i].Frame()
 		}
 		s.at, s.next = p, 0
 		return nil

@@ -38,10 +38,11 @@ type pump struct {
 	source source
 	format format.Format
 	to     io.Writer
-	limit  uint64          // events to write; 0: all
-	skip   uint64          // events to leave out before
-	sorted bool            // by the source
-	record *capfile.Writer // nil: none
+	limit  uint64                // events to write; 0: all
+	skip   uint64                // events to leave out before
+	sorted bool                  // by the source
+	record *capfile.Writer       // nil: none
+	take   func([]reader.Packet) // in place of format and to; nil: these
 
 	enough chan struct{} // closed when there is no reason to go on
 	done   chan struct{} // closed when the source has ended
@@ -121,7 +122,10 @@ func (p *pump) write(packets []reader.Packet) {
 		}
 	}
 	p.lines = p.lines[:0]
-	for i := range packets {
+	if p.take != nil {
+		p.take(packets)
+	}
+	for i := 0; i < len(packets) && p.take == nil; i++ {
 		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event)
 	}
 	if len(p.lines) > 0 {

@@ -25,6 +25,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
 )
 
 // Options say what a run is to do. The zero value prints what the default route's
@@ -42,6 +43,11 @@ type Options struct {
 	FixedTransport bool   // that of Program or none, where it can't be had
 	File           string // to read; "-": standard input
 	Engine         Engine // what its packets are run through; the zero engine is the first of [Engines]
+
+	// Packets is given what matches, in place of lines, on one goroutine. They are
+	// whole Ethernet frames as far as there are bytes, and valid until it returns.
+	// nil: lines are printed.
+	Packets func([]reader.Packet)
 
 	// Where they go.
 	Output  format.Kind // of lines on stdout; the zero kind: the default

@@ -17,6 +17,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
+	"github.com/xdplog/xdplog/reader"
 )
 
 // eventSource is a [reader.Reader].
@@ -46,15 +47,16 @@ type session struct {
 	said        <-chan string // lines about what they do of their own accord
 	kind        format.Kind   // of format
 	format      format.Format
-	limit       uint64          // events to print; 0: all
-	skip        uint64          // events to leave out before
-	counting    bool            // how many there were is printed at the end
-	stats       time.Duration   // between prints of the counters; 0: none
-	metrics     string          // where they are; "": nowhere
-	quiet       bool            // no start and end lines
-	ordered     bool            // events come in the order to print
-	record      *capfile.Writer // of packets; nil: none
-	unseen      bool            // nothing is written to stdout
+	limit       uint64                // events to print; 0: all
+	skip        uint64                // events to leave out before
+	counting    bool                  // how many there were is printed at the end
+	stats       time.Duration         // between prints of the counters; 0: none
+	metrics     string                // where they are; "": nowhere
+	quiet       bool                  // no start and end lines
+	ordered     bool                  // events come in the order to print
+	record      *capfile.Writer       // of packets; nil: none
+	unseen      bool                  // nothing is written to stdout
+	take        func([]reader.Packet) // in place of lines; nil: lines
 	Environment
 }
 
@@ -75,7 +77,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take}
 	pump.start()
 
 	cause := s.wait(ctx, pump, lost, closed)
