@@ -15,8 +15,12 @@ func capture(opts *options, config asm.Config, env run.Environment) error {
 		return err
 	}
 	defer c.Close()
-	if opts.write != "" && opts.transport != asm.Perf && !opts.quiet {
-		fmt.Fprintf(env.Stderr, "-w takes transport perf, not %s, which carries no packet bytes\n", opts.transport)
+	if opts.packetBytes() > 0 && opts.transport != asm.Perf && !opts.quiet {
+		flags := "-w takes"
+		if opts.write == "" {
+			flags = "-e, -v, -x, -X and -A take"
+		}
+		fmt.Fprintf(env.Stderr, "%s transport perf, not %s, which carries no packet bytes\n", flags, opts.transport)
 	}
 	c.Renounce()
 	c.Greet()

@@ -96,6 +96,7 @@ func newCommand(env run.Environment) *cobra.Command {
 			if err := opts.checkFiles(env); err != nil {
 				return err
 			}
+			opts.setZone(env)
 			if opts.file != "" {
 				return run.File(context.Background(), opts.run(config), env)
 			}

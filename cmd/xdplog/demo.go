@@ -24,6 +24,7 @@ func demoCommand(env run.Environment) *cobra.Command {
 			if err := opts.checkStyle(cmd.Flags()); err != nil {
 				return err
 			}
+			opts.setZone(env)
 			return demo.Run(opts.run(asm.Config{}), env)
 		},
 	}

@@ -28,8 +28,8 @@ func (o *options) config(words []string) (asm.Config, error) {
 	if o.sampleRandom > 0 {
 		config.Sample = asm.Sampling{N: o.sampleRandom, Random: true}
 	}
-	if o.write != "" && !config.Replay {
-		config.Transport, config.SnapLen = asm.Perf, min(o.snapLen, asm.MaxSnapLen) // the one that carries them
+	if bytes := o.packetBytes(); bytes > 0 && !config.Replay {
+		config.Transport, config.SnapLen = asm.Perf, min(bytes, asm.MaxSnapLen) // the one that carries them
 	}
 	if !config.Replay {
 		places := run.Places(o.place, o.direction)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
@@ -48,8 +50,10 @@ type options struct {
 	stats        time.Duration // 0: at the end alone
 	metrics      string        // address of the Prometheus endpoint; "": none
 	style        format.Style
-	dump         bool // print the program, run nothing
-	list         bool // print the interfaces, run nothing
+	detail       detail.Options // of packets, in the lines
+	location     *time.Location // of times in text; nil: this machine's
+	dump         bool           // print the program, run nothing
+	list         bool           // print the interfaces, run nothing
 	quiet        bool
 
 	transportGiven bool // by the user, who then gets that or none
@@ -62,8 +66,9 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	complete(cmd, "engine", engineNames)
 	flags.VarP(once(&o.write, parseWrite, "FILE"), "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
 	addSwitch(flags, &o.pcap, "pcap", "", "of -w: the classic format, with nanoseconds, for what reads no pcapng")
-	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet that -w keeps (default 262144: all that there are)")
+	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet for -w, -x, -X, -A (default 262144: all of it)")
 	o.addOutput(cmd)
+	o.addDetail(flags)
 	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "limit", "c", "stop after N events")
 	flags.Var(value[uint64]{&o.skip, parseCount, "N"}, "skip", "leave out the first N events")
 	addCount(flags, &o.counting)
@@ -110,6 +115,7 @@ func (o *options) addStyle(cmd *cobra.Command) {
 		"time (default), none, epoch, delta, date, elapsed: -t to -ttttt")
 	complete(cmd, "time-format", format.TimeFormats)
 	addTimes(flags, &o.style.Times, format.TimeFormats())
+	o.addPrecision(cmd)
 	o.addColor(cmd)
 }
 
@@ -160,7 +166,7 @@ func (o *options) lines() format.Kind {
 var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics"}
 
 // runFlags mean nothing where the program is only printed.
-var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "output", "color", "time-format", "t", "mode", "attach", "netns"}
+var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}
 
 // listFlags are those that -D has besides.
 var listFlags = [...]string{"list-interfaces", "output", "netns"}
@@ -185,6 +191,9 @@ func (o *options) check(given *pflag.FlagSet) error {
 		return err
 	}
 	if err := o.checkStandard(); err != nil {
+		return err
+	}
+	if err := o.checkDetail(given); err != nil {
 		return err
 	}
 	if len(o.verdicts) > 0 {
@@ -219,8 +228,8 @@ func (o *options) check(given *pflag.FlagSet) error {
 		o.snapLen = capfile.MaxSnapLen
 	}
 	switch {
-	case o.snapLen > 0 && o.write == "":
-		return usage("--snaplen is about the packets in a file: it means nothing without -w FILE")
+	case o.snapLen > 0 && o.write == "" && o.detail.Dump == detail.NoDump:
+		return usage("--snaplen is about packets' bytes: it means nothing without -w FILE, -x, -X or -A")
 	case o.pcap && o.write == "":
 		return usage("--pcap is about the file with packets: it means nothing without -w FILE")
 	case o.write == "-" && !o.lines().Silent:
@@ -295,6 +304,26 @@ func (o *options) checkFiles(env run.Environment) error {
 	return nil
 }
 
+// setZone has times be in the zone of $TZ, or says why they are not.
+func (o *options) setZone(env run.Environment) {
+	if !o.lines().Styled || o.style.Times != "" && o.style.Times != "time" && o.style.Times != "date" {
+		return
+	}
+	var err error
+	if o.location, err = format.Zone(); err != nil && !o.quiet {
+		fmt.Fprintln(env.Stderr, err)
+	}
+}
+
+// packetBytes is how many bytes of each packet are wanted; 0: none.
+func (o *options) packetBytes() int {
+	bytes := o.detail.Bytes()
+	if o.write != "" {
+		bytes = max(bytes, o.snapLen)
+	}
+	return bytes
+}
+
 // run is what these options say to package run, of a program.
 func (o *options) run(program asm.Config) run.Options {
 	return run.Options{
@@ -305,11 +334,13 @@ func (o *options) run(program asm.Config) run.Options {
 		Place:          o.place,
 		Direction:      o.direction,
 		Attach:         o.attach,
-		FixedTransport: o.transportGiven || o.write != "",
+		FixedTransport: o.transportGiven || o.packetBytes() > 0,
 		File:           o.file,
 		Engine:         o.engine,
 		Output:         o.lines(),
 		Style:          o.style,
+		Detail:         o.detail,
+		Location:       o.location,
 		Write:          o.write,
 		Pcap:           o.pcap,
 		SnapLen:        o.snapLen,

@@ -92,7 +92,7 @@ func (r *repeated) Set(s string) error {
 	return nil
 }
 
-func (r *repeated) Type() string   { return "" }
+func (r *repeated) Type() string   { return "bool" } // which the help leaves out
 func (r *repeated) String() string { return "" }
 
 // addRepeated adds a flag of which up to so many say something.

@@ -22,6 +22,9 @@ import (
 // An Encoder appends events as lines. The zero value is ready, and calls
 // interfaces by their index. It is for one goroutine at a time.
 type Encoder struct {
+	// Micro has times end in six digits, as Suricata's do, instead of nine.
+	Micro bool
+
 	interfaces []named
 	clock      words.Clock
 	protocols  [256]string // see protocol; "": not yet needed
@@ -53,7 +56,7 @@ func (e *Encoder) Name(index int, name string) {
 // ethernetHeader is the length of an Ethernet header in bytes.
 const ethernetHeader = 14
 
-// utc is the clock of all lines, which have nine digits behind it.
+// utc is the clock of all lines, without a second's fraction.
 func utc() words.Clock { return words.Clock{Layout: "2006-01-02T15:04:05.", Location: time.UTC} }
 
 // AppendEvent appends the line of an event to b:
@@ -68,7 +71,7 @@ func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 	if e.clock.Location == nil {
 		e.clock = utc()
 	}
-	b = appendStart(b, &e.clock, event.Time, "packet")
+	b = e.appendStart(b, &e.clock, event.Time, "packet")
 	b = e.appendInterface(b, `,"in_iface":`, event.Interface)
 	if event.Port != 0 {
 		b = e.appendInterface(b, `,"in_port":`, event.Port)
@@ -98,11 +101,20 @@ func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 	return append(b, "}\n"...)
 }
 
-// appendStart appends what every object begins with.
+// appendStart is [Encoder.appendStart] of the zero encoder.
 func appendStart(b []byte, c *words.Clock, t time.Time, eventType string) []byte {
+	return new(Encoder).appendStart(b, c, t, eventType)
+}
+
+// appendStart appends what every object begins with.
+func (e *Encoder) appendStart(b []byte, c *words.Clock, t time.Time, eventType string) []byte {
 	b = append(b, `{"timestamp":"`...)
 	b = c.AppendSecond(b, t)
-	b = words.AppendDigits(b, t.Nanosecond(), 9)
+	if e.Micro {
+		b = words.AppendDigits(b, t.Nanosecond()/1000, 6)
+	} else {
+		b = words.AppendDigits(b, t.Nanosecond(), 9)
+	}
 	b = append(b, `Z","event_type":"`...)
 	b = append(b, eventType...)
 	return append(b, '"')

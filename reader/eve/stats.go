@@ -23,12 +23,23 @@ func Stats(c wire.Counters) [5]Stat {
 	}
 }
 
-// AppendCounters appends the line of counters as they stood at a time:
+// AppendCounters is [Encoder.AppendCounters] of the zero encoder.
+func AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
+	return new(Encoder).AppendCounters(b, c, at)
+}
+
+// AppendStats is [Encoder.AppendStats] of the zero encoder.
+func AppendStats(b []byte, c, before wire.Counters, seconds float64, at time.Time) []byte {
+	return new(Encoder).AppendStats(b, c, before, seconds, at)
+}
+
+// AppendCounters appends the line of counters as they stood at a time. It may be called
+// while another goroutine appends events.
 //
 //	{"timestamp":"2026-11-23T08:57:42.000112233Z","event_type":"stats","stats":{"seen":1000,"matched":800,"sampled_out":0,"captured":790,"lost":10}}
-func AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
+func (e *Encoder) AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
 	clock := utc()
-	b = appendStart(b, &clock, at, "stats")
+	b = e.appendStart(b, &clock, at, "stats")
 	b = append(b, `,"stats":`...)
 	for i, stat := range Stats(c) {
 		b = appendName(b, i, stat.Name)
@@ -38,11 +49,11 @@ func AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
 }
 
 // AppendStats appends the line of AppendCounters with one more object in it, of
-// how many there were a second since they were before, in packets:
+// how many there were a second since they were before, in packets. As AppendCounters.
 //
 //	"rates":{"seen":100.0,"matched":80.0,"sampled_out":0.0,"captured":79.0,"lost":1.0}
-func AppendStats(b []byte, c, before wire.Counters, seconds float64, at time.Time) []byte {
-	b = AppendCounters(b, c, at)
+func (e *Encoder) AppendStats(b []byte, c, before wire.Counters, seconds float64, at time.Time) []byte {
+	b = e.AppendCounters(b, c, at)
 	b = append(b[:len(b)-len("}\n")], `,"rates":`...)
 	was := Stats(before)
 	for i, stat := range Stats(c) {

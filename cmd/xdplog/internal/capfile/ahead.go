@@ -36,14 +36,21 @@ func (p *Packet) Options() Options {
 	if p.more == nil {
 		return Options{}
 	}
-	return p.more.options
+	options := p.more.options
+	options.frame = p.more.frame
+	return options
 }
 
-// Options are those of a packet in pcapng, for a copy.
+// Options are what a packet has beside its bytes: those of pcapng, for a copy.
 type Options struct {
 	bytes []byte
 	order binary.ByteOrder
+	frame []byte
 }
+
+// Frame is an Ethernet frame that stands for a packet without an Ethernet header, in
+// memory of the packet's; nil where it has one.
+func (o Options) Frame() []byte { return o.frame }
 
 // block is one that belongs to a copy of the file, beside its packets.
 type block struct {
@@ -82,7 +89,7 @@ func (p *Packets) memory(least int) []byte {
 func (p *Packets) add(from packet) {
 	packet := Packet{Time: from.time, Data: from.data, Length: from.length, Interface: int32(from.iface)}
 	if cooked := from.link != linkEthernet; cooked || from.options != nil {
-		packet.more = &more{options: Options{from.options, from.order}}
+		packet.more = &more{options: Options{bytes: from.options, order: from.order}}
 		if cooked {
 			packet.more.frame = p.cook(from)
 		}

@@ -189,5 +189,5 @@ func turned(from block) []byte {
 	if options >= len(body) {
 		return body
 	}
-	return Options{body[options:], from.order}.appendTo(body[:options:options], from.kind)
+	return Options{bytes: body[options:], order: from.order}.appendTo(body[:options:options], from.kind)
 }

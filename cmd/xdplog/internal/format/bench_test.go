@@ -3,6 +3,7 @@ package format
 import (
 	"testing"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 )
 
@@ -15,11 +16,11 @@ func BenchmarkFormat(b *testing.B) {
 			b.Run(output+"/"+version.name, func(b *testing.B) {
 				f := newFormat(b, output, eventtest.Interfaces)
 				e := eventtest.Usual(version.edits...)
-				line := f.AppendEvent(nil, &e)
+				line := f.AppendEvent(nil, &e, detail.Packet{})
 				b.ReportAllocs()
 				for b.Loop() {
 					e.Time = e.Time.Add(1000) // a million events a second
-					line = f.AppendEvent(line[:0], &e)
+					line = f.AppendEvent(line[:0], &e, detail.Packet{})
 				}
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 			})
@@ -35,7 +36,7 @@ func TestFormatsDoNotAllocate(t *testing.T) {
 			if c.event.Interface == 70 {
 				continue // found in no table: allowed to cost
 			}
-			if n := testing.AllocsPerRun(100, func() { line = f.AppendEvent(line[:0], &c.event) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { line = f.AppendEvent(line[:0], &c.event, detail.Packet{}) }); n != 0 {
 				t.Errorf("%s, %s: %v allocations", output, c.name, n)
 			}
 		}

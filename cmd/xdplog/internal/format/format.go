@@ -8,7 +8,7 @@
 // event, and allocates nothing for it; names that come from a file can't break a
 // line or command a terminal.
 //
-// It imports names and term beside it, words, and the library's reader, reader/eve
+// It imports detail, names and term beside it, words, and the library's reader, reader/eve
 // and asm/wire.
 package format
 
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -28,7 +29,7 @@ import (
 var kinds = [...]Kind{
 	{Name: "text", About: "default", Styled: true, make: makeText},
 	{Name: "json", Machine: true, make: makeJSON},
-	{Name: "log", make: makeLog},
+	{Name: "log", Plain: true, make: makeLog},
 	{Name: "none", About: "counters alone", Silent: true, make: makeNone},
 }
 
@@ -39,15 +40,17 @@ type Kind struct {
 	Styled  bool   // a [Style] says how it looks
 	Machine bool   // is read by programs, also its counters
 	Silent  bool   // writes no events
+	Plain   bool   // has no room for details of packets, but who sent the frame
 
 	make func(Options) Format
 }
 
 // A Format writes events and counters as lines, appending them to b.
 type Format interface {
-	// AppendEvent appends the line of one event. It allocates nothing once b
-	// has grown, and is for one goroutine at a time.
-	AppendEvent(b []byte, e *reader.Event) []byte
+	// AppendEvent appends the line of one event, and the lines of its packet's
+	// bytes where they are wanted. It allocates nothing once b has grown, and is for
+	// one goroutine at a time.
+	AppendEvent(b []byte, e *reader.Event, p detail.Packet) []byte
 
 	// AddInterface makes known an interface that was found on the way, without
 	// a name perhaps. It is called as AppendEvent is.
@@ -66,6 +69,7 @@ type Format interface {
 type Options struct {
 	Interfaces []names.Interface // that are known from the start
 	Style      Style
+	Detail     detail.Options // what is said of packets beside their events
 	Output     io.Writer      // where the lines will go, for [Style]; nil: to no terminal
 	Location   *time.Location // of local times; nil: this machine's
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
@@ -186,17 +187,17 @@ func TestEvents(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			check := func(f Format, want string) {
 				t.Helper()
-				if got := string(f.AppendEvent([]byte("before\n"), &c.event)); got != "before\n"+want+"\n" {
+				if got := string(f.AppendEvent([]byte("before\n"), &c.event, detail.Packet{})); got != "before\n"+want+"\n" {
 					t.Errorf("got  %q\nwant %q", got, "before\n"+want+"\n")
 				}
 			}
 			check(newText(eventtest.Interfaces, time.UTC), "08:57:41.123456 "+c.text)
 			check(newJSON(eventtest.Interfaces), `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"packet","in_iface":`+c.json+"}")
-			check(newLog(), "[2023-01-25T08:57:41Z INFO  xdplog] "+c.log)
+			check(newLog(false), "[2023-01-25T08:57:41Z INFO  xdplog] "+c.log)
 		})
 	}
 	e := eventtest.Usual()
-	if got := (none{}).AppendEvent(nil, &e); len(got) != 0 {
+	if got := (none{}).AppendEvent(nil, &e, detail.Packet{}); len(got) != 0 {
 		t.Errorf("none wrote %q", got)
 	}
 }
@@ -204,7 +205,7 @@ func TestEvents(t *testing.T) {
 // The second is kept between events: it must follow them back and forth.
 func TestTimes(t *testing.T) {
 	zone := time.FixedZone("", 2*3600+30*60)
-	text, json, log := newText(eventtest.Interfaces, zone), newJSON(eventtest.Interfaces), newLog()
+	text, json, log := newText(eventtest.Interfaces, zone), newJSON(eventtest.Interfaces), newLog(false)
 	for _, c := range []struct {
 		after           time.Duration // of the usual one
 		text, json, log string
@@ -223,7 +224,7 @@ func TestTimes(t *testing.T) {
 		}{
 			{text, "", c.text}, {json, `{"timestamp":"`, c.json}, {log, "[", c.log},
 		} {
-			got := string(line.AppendEvent(nil, &e))
+			got := string(line.AppendEvent(nil, &e, detail.Packet{}))
 			if want := line.start + line.want; got[:len(want)] != want {
 				t.Errorf("after %v: got %q, want it to begin with %q", c.after, got, want)
 			}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -13,21 +14,28 @@ import (
 //	[2023-01-25T08:57:41Z INFO  xdplog] SRC IP: 60.235.240.157, SRC_PORT: 443
 //
 // A packet without ports has "SRC IP" alone, a frame that is not IP its
-// EtherType in its place.
+// EtherType in its place. With -e "SRC MAC" comes first.
 type logLines struct {
 	closingLines
 	nameless
 	clock words.Clock
+	ether bool
 }
 
-func makeLog(Options) Format { return newLog() }
+func makeLog(o Options) Format { return newLog(o.Detail.Ether) }
 
-func newLog() *logLines {
-	return &logLines{clock: words.Clock{Layout: "[2006-01-02T15:04:05Z INFO  xdplog] ", Location: time.UTC}}
+func newLog(ether bool) *logLines {
+	return &logLines{ether: ether, clock: words.Clock{Layout: "[2006-01-02T15:04:05Z INFO  xdplog] ", Location: time.UTC}}
 }
 
-func (f *logLines) AppendEvent(b []byte, e *reader.Event) []byte {
+func (f *logLines) AppendEvent(b []byte, e *reader.Event, p detail.Packet) []byte {
 	b = f.clock.AppendSecond(b, e.Time)
+	if f.ether {
+		if source, _ := p.MACs(); source != nil {
+			b = detail.AppendMAC(append(b, "SRC MAC: "...), source)
+			b = append(b, ", "...)
+		}
+	}
 	if e.IPVersion == 0 {
 		b = append(b, "ETHER TYPE: "...)
 		b = words.AppendEtherType(b, e.EtherType)

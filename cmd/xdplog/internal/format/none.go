@@ -1,6 +1,7 @@
 package format
 
 import (
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -13,7 +14,7 @@ type none struct {
 
 func makeNone(Options) Format { return none{} }
 
-func (none) AppendEvent(b []byte, _ *reader.Event) []byte { return b }
+func (none) AppendEvent(b []byte, _ *reader.Event, _ detail.Packet) []byte { return b }
 
 // nameless are formats that name no interface.
 type nameless struct{}

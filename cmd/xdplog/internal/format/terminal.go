@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/reader"
@@ -15,6 +16,9 @@ import (
 type Style struct {
 	Color string // one of [ColorModes]; "": the first
 	Times string // one of [TimeFormats]; "": the first
+
+	// Precision is that of times, one of [Precisions]; "": micro of text, else nano.
+	Precision string
 }
 
 // ColorModes are the values of --color, the default first.
@@ -24,9 +28,13 @@ func ColorModes() []string { return []string{"auto", "always", "never"} }
 // default, -t, -tt, -ttt, -tttt and -ttttt.
 func TimeFormats() []string { return []string{"time", "none", "epoch", "delta", "date", "elapsed"} }
 
+// Precisions are the values of --time-precision, as tcpdump's.
+func Precisions() []string { return []string{"micro", "nano"} }
+
 // apply returns text in the style, for where it goes.
 func (s Style) apply(plain *text, to io.Writer) Format {
 	plain.stamp = newStamp(s.Times, plain.stamp.clock.Location)
+	plain.stamp.nano = s.Precision == "nano"
 	align := term.IsTerminal(to)
 	color := s.Colors(to)
 	if !align && !color {
@@ -87,14 +95,15 @@ const (
 	cyanPaint  paint = "\x1b[36m"
 )
 
-func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
-	b = f.begin(b, dimPaint)
+func (f *terminalText) AppendEvent(b []byte, e *reader.Event, p detail.Packet) []byte {
+	b = f.begin(f.appendNumber(b), dimPaint)
 	b = f.end(f.stamp.append(b, e.Time))
 	if name := f.interfaces.Of(e.Interface); name != "" {
 		start := len(b)
 		b = append(b, name...)
 		b = append(f.pad(b, start, nameColumn), ' ')
 	}
+	b = f.appendMACs(b, p)
 	if e.Direction != wire.NoDirection {
 		b = append(b, e.Direction.String()...)
 		if f.align && e.Direction == wire.In {
@@ -114,9 +123,9 @@ func (f *terminalText) AppendEvent(b []byte, e *reader.Event) []byte {
 	b = f.begin(b, amberPaint)
 	painted := len(b)
 	if b = appendPort(e.AppendRemarks(b), f.interfaces, e); len(b) == painted {
-		return append(b[:plain], '\n')
+		return f.appendDetail(b[:plain], p)
 	}
-	return append(f.end(b), '\n')
+	return f.appendDetail(f.end(b), p)
 }
 
 func (f *terminalText) appendIP(b []byte, e *reader.Event) []byte {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term/termtest"
@@ -21,8 +22,8 @@ func TestTerminalWords(t *testing.T) {
 		f.text = newText(eventtest.Interfaces, time.UTC)
 		plain := newText(eventtest.Interfaces, time.UTC)
 		for _, c := range formatCases {
-			line := escapes.ReplaceAllString(string(f.AppendEvent(nil, &c.event)), "")
-			want := string(plain.AppendEvent(nil, &c.event))
+			line := escapes.ReplaceAllString(string(f.AppendEvent(nil, &c.event, detail.Packet{})), "")
+			want := string(plain.AppendEvent(nil, &c.event, detail.Packet{}))
 			if !f.align && line != want {
 				t.Errorf("%s: %q, want %q", c.name, line, want)
 			}
@@ -43,7 +44,7 @@ func TestColumnsLineUp(t *testing.T) {
 	for range 2 { // the widths are known the second time
 		lines = nil
 		for i := range events {
-			lines = append(lines, string(f.AppendEvent(nil, &events[i])))
+			lines = append(lines, string(f.AppendEvent(nil, &events[i], detail.Packet{})))
 		}
 	}
 	for _, word := range []string{" > ", " ttl ", " len "} {
@@ -60,7 +61,7 @@ func TestColors(t *testing.T) {
 	e := eventtest.Usual(func(e *reader.Event) { e.TCPFlags = 0x14 })
 	want := "\x1b[2m08:57:41.123456 \x1b[0meth0 \x1b[36mtcp\x1b[0m \x1b[1m60.235.240.157:443\x1b[0m > 10.0.0.2:51324" +
 		"\x1b[31m [R.]\x1b[0m ttl 57 len 60\n"
-	if got := string(f.AppendEvent(nil, &e)); got != want {
+	if got := string(f.AppendEvent(nil, &e, detail.Packet{})); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }
@@ -78,7 +79,7 @@ func TestStyle(t *testing.T) {
 	}
 	terminal, _ := termtest.Open(t)
 	evil := Style{}.apply(newText([]names.Interface{{Index: 2, Name: "\x1b[2Jx"}}, time.UTC), terminal)
-	if e := eventtest.Usual(); !strings.Contains(string(evil.AppendEvent(nil, &e)), "_[2Jx") {
+	if e := eventtest.Usual(); !strings.Contains(string(evil.AppendEvent(nil, &e, detail.Packet{})), "_[2Jx") {
 		t.Error("an interface's name commands the terminal")
 	}
 	for color, want := range map[string]bool{"": true, "auto": true, "always": true, "never": false} {
@@ -123,7 +124,7 @@ func TestTimeFormats(t *testing.T) {
 			t.Errorf("%q:\n%s, want\n%s", format, b, want)
 		}
 	}
-	if got := string(appendInterval(nil, 1234*time.Hour)); got != "1234:00:00.000000" {
+	if got := string(new(stamp).appendInterval(nil, 1234*time.Hour)); got != "1234:00:00.000000" {
 		t.Errorf("a long interval is %q", got)
 	}
 }
@@ -134,8 +135,8 @@ func TestTerminalDoesNotAllocate(t *testing.T) {
 		f.stamp = newStamp(times, time.UTC)
 		e := eventtest.Usual()
 		line := make([]byte, 0, 1024)
-		line = f.AppendEvent(line, &e)
-		if n := testing.AllocsPerRun(100, func() { line = f.AppendEvent(line[:0], &e) }); n != 0 {
+		line = f.AppendEvent(line, &e, detail.Packet{})
+		if n := testing.AllocsPerRun(100, func() { line = f.AppendEvent(line[:0], &e, detail.Packet{}) }); n != 0 {
 			t.Errorf("%s: %v allocations", times, n)
 		}
 	}
@@ -144,10 +145,10 @@ func TestTerminalDoesNotAllocate(t *testing.T) {
 func BenchmarkTerminal(b *testing.B) {
 	f := &terminalText{text: newText(eventtest.Interfaces, time.UTC), color: true, align: true}
 	e := eventtest.Usual()
-	line := f.AppendEvent(nil, &e)
+	line := f.AppendEvent(nil, &e, detail.Packet{})
 	for b.Loop() {
 		e.Time = e.Time.Add(1000)
-		line = f.AppendEvent(line[:0], &e)
+		line = f.AppendEvent(line[:0], &e, detail.Packet{})
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

@@ -3,6 +3,7 @@ package format
 import (
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -12,11 +13,16 @@ import (
 //	08:57:41.123456 eth0 tcp 60.235.240.157:443 > 10.0.0.2:51324 [S.] ttl 57 len 60
 //
 // Times are local, or in another of the [TimeFormats]. What stands behind the
-// interface is [reader.Event.AppendTo].
+// interface is [reader.Event.AppendTo]. With all details it is
+//
+//	    1  08:57:41.123456 eth0 02:00:00:00:00:01 > 02:00:00:00:00:02, tcp … len 60 dscp 0 id 1 DF seq 2 …
+//		0x0000:  4500 003c …
 type text struct {
 	closingLines
 	interfaces names.Interfaces
 	stamp      stamp
+	detail     detail.Options
+	number     uint64 // of events so far
 }
 
 func makeText(o Options) Format {
@@ -24,20 +30,22 @@ func makeText(o Options) Format {
 	if location == nil {
 		location = time.Local
 	}
-	return o.Style.apply(newText(o.Interfaces, location), o.Output)
+	plain := newText(o.Interfaces, location)
+	plain.detail = o.Detail
+	return o.Style.apply(plain, o.Output)
 }
 
 func newText(interfaces []names.Interface, location *time.Location) *text {
 	return &text{interfaces: interfaces, stamp: newStamp("time", location)}
 }
 
-func (f *text) AppendEvent(b []byte, e *reader.Event) []byte {
-	b = f.stamp.append(b, e.Time)
+func (f *text) AppendEvent(b []byte, e *reader.Event, p detail.Packet) []byte {
+	b = f.stamp.append(f.appendNumber(b), e.Time)
 	if name := f.interfaces.Of(e.Interface); name != "" {
 		b = append(b, name...)
 		b = append(b, ' ')
 	}
-	return append(appendPort(e.AppendTo(b), f.interfaces, e), '\n')
+	return f.appendDetail(appendPort(e.AppendTo(f.appendMACs(b, p)), f.interfaces, e), p)
 }
 
 // appendPort appends which port of the interface received a packet, where that is known.

@@ -13,6 +13,7 @@ type stamp struct {
 	clock words.Clock
 	kind  timeKind
 	since time.Time // what delta and elapsed count from; zero before the first event
+	nano  bool      // nine digits, not six
 }
 
 type timeKind uint8
@@ -50,25 +51,32 @@ func (s *stamp) append(b []byte, t time.Time) []byte {
 	case epochTime:
 		b = strconv.AppendInt(b, t.Unix(), 10)
 		b = append(b, '.')
-		b = words.AppendDigits(b, t.Nanosecond()/1000, 6)
+		b = s.appendFraction(b, t.Nanosecond())
 	case deltaTime, elapsedTime:
 		if s.since.IsZero() {
 			s.since = t
 		}
-		b = appendInterval(b, t.Sub(s.since))
+		b = s.appendInterval(b, t.Sub(s.since))
 		if s.kind == deltaTime {
 			s.since = t
 		}
 	default:
 		b = s.clock.AppendSecond(b, t)
-		b = words.AppendDigits(b, t.Nanosecond()/1000, 6)
+		b = s.appendFraction(b, t.Nanosecond())
 	}
 	return append(b, ' ')
 }
 
+func (s *stamp) appendFraction(b []byte, nanoseconds int) []byte {
+	if s.nano {
+		return words.AppendDigits(b, nanoseconds, 9)
+	}
+	return words.AppendDigits(b, nanoseconds/1000, 6)
+}
+
 // appendInterval appends an interval as hours, minutes and seconds. It is
 // negative where events of two CPUs come out of order.
-func appendInterval(b []byte, d time.Duration) []byte {
+func (s *stamp) appendInterval(b []byte, d time.Duration) []byte {
 	if d < 0 {
 		b = append(b, '-')
 		d = -d
@@ -84,5 +92,5 @@ func appendInterval(b []byte, d time.Duration) []byte {
 	b = append(b, ':')
 	b = words.AppendDigits(b, int(d/time.Second)%60, 2)
 	b = append(b, '.')
-	return words.AppendDigits(b, int(d/time.Microsecond)%1e6, 6)
+	return s.appendFraction(b, int(d%time.Second))
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
@@ -41,7 +42,7 @@ func (w blocked) Write(b []byte) (int, error) {
 func TestWriteFails(t *testing.T) {
 	f := newFixture(1000)
 	event := eventtest.Usual()
-	tenAndAHalf := len(f.format.AppendEvent(nil, &event)) * 21 / 2
+	tenAndAHalf := len(f.format.AppendEvent(nil, &event, detail.Packet{})) * 21 / 2
 	f.Stdout = &failAfter{tenAndAHalf, fmt.Errorf("write: %w", syscall.ENOSPC)}
 	f.check(t, f.run(context.Background()), 0, "write: no space left on device: 990 captured events not written", closing(1000))
 }

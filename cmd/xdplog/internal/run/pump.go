@@ -1,7 +1,6 @@
 package run
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader"
@@ -57,6 +57,7 @@ type pump struct {
 	panicked  string // what its goroutine died of, with the stack
 
 	lines    []byte
+	ends     []int // of each event's lines in lines
 	end      func()
 	writeErr atomic.Pointer[error]
 }
@@ -121,22 +122,28 @@ func (p *pump) write(packets []reader.Packet) {
 			return
 		}
 	}
-	p.lines = p.lines[:0]
+	p.lines, p.ends = p.lines[:0], p.ends[:0]
 	if p.take != nil {
 		p.take(packets)
 	}
 	for i := 0; i < len(packets) && p.take == nil; i++ {
-		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event)
+		packet := detail.Packet{Data: packets[i].Data}
+		if i < len(options) {
+			packet.Frame = options[i].Frame()
+		}
+		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, packet)
+		p.ends = append(p.ends, len(p.lines))
 	}
 	if len(p.lines) > 0 {
 		p.steps.Add(1)
 		n, err := p.to.Write(p.lines)
 		p.steps.Add(1)
 		if err != nil {
-			if file, ok := p.to.(*os.File); ok { // a line is whole, or not there
-				term.TakeBack(file, n-(bytes.LastIndexByte(p.lines[:n], '\n')+1))
+			whole, _ := slices.BinarySearch(p.ends, n+1)
+			if file, ok := p.to.(*os.File); ok { // an event's lines are whole, or not there
+				term.TakeBack(file, n-append([]int{0}, p.ends...)[whole])
 			}
-			p.fail(bytes.Count(p.lines[:n], []byte{'\n'}), err)
+			p.fail(whole, err)
 			return
 		}
 	}

@@ -9,7 +9,7 @@
 // off first, has the pump drain what was captured by then, and says how many
 // events were not written if that takes too long.
 //
-// It imports capfile, format, metrics, names and term beside it, and the library.
+// It imports capfile, detail, format, metrics, names and term beside it, and the library.
 package run
 
 import (
@@ -22,6 +22,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/loader"
@@ -50,12 +51,14 @@ type Options struct {
 	Packets func([]reader.Packet)
 
 	// Where they go.
-	Output  format.Kind // of lines on stdout; the zero kind: the default
-	Style   format.Style
-	Write   string // capture file to write; "-": stdout; "": none
-	SnapLen int    // bytes of each packet in it
-	Pcap    bool   // it is a pcap file, not pcapng
-	Metrics string // address of the Prometheus endpoint; "": none
+	Output   format.Kind // of lines on stdout; the zero kind: the default
+	Style    format.Style
+	Detail   detail.Options // of packets, in the lines
+	Location *time.Location // of the times in them; nil: this machine's
+	Write    string         // capture file to write; "-": stdout; "": none
+	SnapLen  int            // bytes of each packet in it
+	Pcap     bool           // it is a pcap file, not pcapng
+	Metrics  string         // address of the Prometheus endpoint; "": none
 
 	// How long, and what is said of it on stderr.
 	Count    uint64        // events to print; 0: no limit
@@ -89,7 +92,7 @@ func (o *Options) output() format.Kind {
 
 // format returns that of the output, in its style on stdout.
 func (o *Options) format(interfaces []names.Interface, stdout io.Writer) format.Format {
-	return o.output().New(format.Options{Interfaces: interfaces, Style: o.Style, Output: stdout})
+	return o.output().New(format.Options{Interfaces: interfaces, Style: o.Style, Detail: o.Detail, Output: stdout, Location: o.Location})
 }
 
 // silent reports whether packets are written to a file and no lines to stdout,
