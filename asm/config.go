@@ -26,8 +26,9 @@ type Config struct {
 
 	// SnapLen is how many bytes of a packet follow its record, from the
 	// Ethernet header on: a few more where that keeps padding from following
-	// them, and at most [MaxSnapLen]. The record holds the packet's own length.
-	// Default: none. Only [Perf] carries them.
+	// them, and at most [Transport.MaxSnapLen]. The record holds the packet's own
+	// length. Default: none. [Perf] carries them, and [Mmap], at [Beside] of a packet's first
+	// buffer.
 	SnapLen int
 
 	// Buffer is the size of the buffer of each CPU in bytes, from [MinBuffer] to
@@ -97,10 +98,14 @@ const (
 	maxRing = MaxBuffer / 2 // of Mmap: the verifier wants offsets below 2^29 (BPF_MAX_VAR_OFF)
 )
 
-// MaxSnapLen is the largest [Config.SnapLen] in bytes: with it a sample has
+// MaxSnapLen is the largest [Config.SnapLen] of [Perf] in bytes: with it a sample has
 // 65,528 bytes in all, the last multiple of 8 that the 16 bits of size in its
 // header hold (struct perf_event_header, linux/perf_event.h).
 const MaxSnapLen = 1<<16 - 8 - perfHeader - wire.RecordSize
+
+// maxRingSnapLen is that of [Mmap]: as much as libpcap's files hold of a packet
+// (MAXIMUM_SNAPLEN), and more than any has in the kernel.
+const maxRingSnapLen = 1 << 18
 
 // MaxInterfaces is the largest [Config.Interfaces]: the number has 8 bits in a record.
 const MaxInterfaces = 256

@@ -37,6 +37,7 @@ func TestFragments(t *testing.T) {
 		{"ringbuf", func(b *builder) { way(b, ringBuffer{size: 4 << 20, cpus: 1}) }},
 		{"tally", func(b *builder) { b.tally(Count{}) }},
 		{"tally-conversation", func(b *builder) { b.tally(Count{By: wire.ByConversation, Rows: 1 << 16}) }},
+		{"mmap-packets", func(b *builder) { way(b, packetRing{bytes: 2 << 20, snapLen: 1 << 18, cpus: 2}) }},
 		{"mmap", func(b *builder) { way(b, sharedRing{slots: 32768, cpus: 2}) }},
 	} {
 		t.Run(fragment.name, func(t *testing.T) {

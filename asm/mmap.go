@@ -36,6 +36,9 @@ func newSharedRing(cfg Config) (transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.SnapLen > 0 {
+		return newPacketRing(cfg, buffer)
+	}
 	return sharedRing{slots: buffer / wire.RecordSize, cpus: cfg.CPUs}, nil
 }
 
@@ -56,7 +59,8 @@ func (r sharedRing) maps() map[string]*ebpf.MapSpec {
 	}
 }
 
-func (r sharedRing) begin(b *builder) {
+// findRing leaves this CPU's ring in r0, and on the stack.
+func (b *builder) findRing() {
 	b.Emit(
 		bpf.FnGetSmpProcessorId.Call(),
 		bpf.StoreMem(stack, layout.RingSlot, bpf.R0, bpf.Word), // key
@@ -67,6 +71,10 @@ func (r sharedRing) begin(b *builder) {
 	)
 	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // a CPU without a ring: see Config.CPUs
 	b.Note("ring", bpf.StoreMem(stack, layout.RingSlot, bpf.R0, bpf.DWord))
+}
+
+func (r sharedRing) begin(b *builder) {
+	b.findRing()
 
 	// record = the slot at head, which is never the reader's
 	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(layout.OffHead), bpf.DWord))

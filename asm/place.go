@@ -58,6 +58,14 @@ type place interface {
 	// returns: bpf_perf_event_output, as a rule. It takes r0.
 	sampled(b *builder) bpf.BuiltinFunc
 
+	// copyable reduces a number of bytes in a register to what can be copied of a packet.
+	copyable(b *builder, size bpf.Register)
+
+	// packet copies the packet's first bytes, as many as a register says, to where
+	// another one points: 1 or more. It leaves 0 in r0, or else they are not there. The two
+	// are such that calls leave alone.
+	packet(b *builder, to, size bpf.Register)
+
 	// pass is what the program returns: the packet goes on as if nobody had looked.
 	pass() int32
 }

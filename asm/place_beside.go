@@ -238,5 +238,23 @@ func (beside) sampled(b *builder) bpf.BuiltinFunc {
 	return bpf.FnXdpOutput
 }
 
+// copyable is what the first buffer has.
+func (p beside) copyable(b *builder, size bpf.Register) {
+	there := b.Fresh("in_first_buffer")
+	p.first(b.Builder)
+	b.JumpIfReg(size, bpf.JLE, bpf.R0, there)
+	b.Emit(bpf.Mov.Reg(size, bpf.R0))
+	b.Block(there)
+}
+
+func (p beside) packet(b *builder, to, size bpf.Register) {
+	p.buffer(b.Builder, bpf.R3, "data", p.kernel.Data, bpf.DWord)
+	b.Emit(
+		bpf.Mov.Reg(bpf.R1, to),
+		bpf.Mov.Reg(bpf.R2, size),
+		bpf.FnProbeReadKernel.Call(),
+	)
+}
+
 // pass is for the verifier: nobody asks a program at the end of another.
 func (beside) pass() int32 { return 0 }

@@ -305,6 +305,38 @@ func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 	return bpf.FnPerfEventOutput
 }
 
+func (trafficControl) copyable(*builder, bpf.Register) {}
+
+// packet has a tag that is beside the packet before its bytes, as sampled does.
+func (trafficControl) packet(b *builder, to, size bpf.Register) {
+	plain, copied := b.Fresh("no_tag_beside"), b.Fresh("packet_copied")
+	load := func(offset int32) {
+		b.Emit(
+			bpf.Mov.Reg(bpf.R1, ctx),
+			bpf.Mov.Imm(bpf.R2, 0),
+			bpf.Mov.Reg(bpf.R3, to),
+			bpf.Add.Imm(bpf.R3, offset),
+			bpf.Mov.Reg(bpf.R4, size),
+			bpf.Sub.Imm(bpf.R4, offset),
+			bpf.FnSkbLoadBytes.Call(),
+		)
+	}
+	skbVLANPresent.LoadRaw(b.Builder, bpf.R0, ctx)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, plain)
+	skbVLANProto.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.Note("vlan.tpid", bpf.StoreMem(to, 0, bpf.R1, bpf.Half))
+	skbVLANTCI.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.Emit(bpf.HostTo(bpf.BE, bpf.R1, bpf.Half))
+	b.Note("vlan.tci", bpf.StoreMem(to, 2, bpf.R1, bpf.Half))
+	b.Emit(bpf.Mov.Imm(bpf.R0, 0))
+	b.JumpIf(size, bpf.JLE, layout.TagLen, copied) // never: a tagged packet is longer
+	load(layout.TagLen)
+	b.Jump(copied)
+	b.Block(plain)
+	load(0)
+	b.Block(copied)
+}
+
 func (trafficControl) skip(*builder, label) {}
 
 func (trafficControl) pass() int32 { return tcNext }

@@ -124,6 +124,29 @@ func (s xdpSlot) fate(b *builder) {
 
 func (xdpSlot) sampled(*builder) bpf.BuiltinFunc { return bpf.FnPerfEventOutput }
 
+func (xdpSlot) copyable(*builder, bpf.Register) {}
+
+// packet is by bpf_xdp_load_bytes where packets may have several buffers. Where they
+// have one, it is copied as any memory of the kernel's.
+func (s xdpSlot) packet(b *builder, to, size bpf.Register) {
+	if s.frags {
+		b.Emit(
+			bpf.Mov.Reg(bpf.R1, ctx),
+			bpf.Mov.Imm(bpf.R2, 0),
+			bpf.Mov.Reg(bpf.R3, to),
+			bpf.Mov.Reg(bpf.R4, size),
+			bpf.FnXdpLoadBytes.Call(),
+		)
+		return
+	}
+	b.place.Start(b.Builder, bpf.R3)
+	b.Emit(
+		bpf.Mov.Reg(bpf.R1, to),
+		bpf.Mov.Reg(bpf.R2, size),
+		bpf.FnProbeReadKernel.Call(),
+	)
+}
+
 func (xdpSlot) skip(*builder, label) {}
 
 func (xdpSlot) pass() int32 { return xdpPass }

@@ -59,9 +59,12 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 	coll := &ebpf.CollectionSpec{Maps: way.maps(), Programs: make(map[string]*ebpf.ProgramSpec)}
 	coll.Maps[wire.CountersMap] = countersMap(len(stands))
 	coll.Maps[wire.ReaderMap] = readerMap(cfg.Buffer)
+	told := coll.Maps[wire.ReaderMap]
+	if cfg.Transport == Mmap && cfg.SnapLen > 0 && cfg.reports() {
+		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderSnapLen, Value: uint64(cfg.SnapLen)})
+	}
 	if cfg.Count != nil {
 		maps.Copy(coll.Maps, cfg.Count.maps(cfg.CPUs))
-		told := coll.Maps[wire.ReaderMap]
 		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderCount, Value: uint64(cfg.Count.By) + 1})
 	}
 	for slot, at := range stands {
@@ -104,7 +107,7 @@ func readerMap(buffer int) *ebpf.MapSpec {
 		Type:       ebpf.Hash,
 		KeySize:    4,
 		ValueSize:  8,
-		MaxEntries: wire.ReaderKeys + 1 + MaxInterfaces,
+		MaxEntries: wire.ReaderKeys + 2 + MaxInterfaces,
 		Contents:   []ebpf.MapKV{{Key: wire.ReaderBuffer, Value: uint64(buffer)}},
 	}
 }

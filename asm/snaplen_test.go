@@ -112,7 +112,7 @@ func TestPacketBytesLost(t *testing.T) {
 
 func TestSnapLenRefused(t *testing.T) {
 	for _, cfg := range []Config{
-		{SnapLen: -1}, {SnapLen: MaxSnapLen + 1}, {SnapLen: 1, Transport: Ringbuf, CPUs: 2}, {SnapLen: 1, Transport: Mmap, CPUs: 2},
+		{SnapLen: -1}, {SnapLen: MaxSnapLen + 1}, {SnapLen: 1, Transport: Ringbuf, CPUs: 2}, {SnapLen: maxRingSnapLen + 1, Transport: Mmap, CPUs: 2},
 	} {
 		if _, err := Program(cfg); err == nil {
 			t.Errorf("%+v: no error", cfg)

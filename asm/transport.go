@@ -23,12 +23,22 @@ const (
 
 // transports are all there are. Another one is its own file, and a line here.
 var transports = [...]struct {
-	name string
-	of   func(Config) (transport, error)
+	name    string
+	of      func(Config) (transport, error)
+	snapLen int
 }{
-	Perf:    {"perf", newPerfBuffer},
-	Ringbuf: {"ringbuf", newRingBuffer},
-	Mmap:    {"mmap", newSharedRing},
+	Perf:    {"perf", newPerfBuffer, MaxSnapLen},
+	Ringbuf: {"ringbuf", newRingBuffer, 0},
+	Mmap:    {"mmap", newSharedRing, maxRingSnapLen},
+}
+
+// MaxSnapLen is the largest [Config.SnapLen] of a transport in bytes: 0 of one that
+// carries no packet bytes.
+func (t Transport) MaxSnapLen() int {
+	if int(t) < len(transports) {
+		return transports[t].snapLen
+	}
+	return 0
 }
 
 // String is the name that [ParseTransport] takes.
@@ -75,11 +85,13 @@ type transport interface {
 }
 
 func (cfg Config) transport() (transport, error) {
-	if cfg.SnapLen < 0 || cfg.SnapLen > MaxSnapLen {
-		return nil, fmt.Errorf("%d bytes of a packet to keep: at most %d", cfg.SnapLen, MaxSnapLen)
-	}
 	if int(cfg.Transport) >= len(transports) {
 		return nil, fmt.Errorf("unknown %v", cfg.Transport)
+	}
+	if most := cfg.Transport.MaxSnapLen(); cfg.SnapLen > 0 && most == 0 {
+		return nil, fmt.Errorf("transport %v carries no packet bytes, %v and %v do", cfg.Transport, Perf, Mmap)
+	} else if cfg.SnapLen < 0 || cfg.SnapLen > most {
+		return nil, fmt.Errorf("%d bytes of a packet to keep: at most %d", cfg.SnapLen, most)
 	}
 	if !cfg.reports() {
 		return silent{}, nil
@@ -101,9 +113,6 @@ func (cfg Config) buffer(most int) (int, error) {
 
 // ownBuffer is the same of a transport whose buffers are maps of the program's.
 func (cfg Config) ownBuffer(most int) (int, error) {
-	if cfg.SnapLen > 0 {
-		return 0, fmt.Errorf("transport %v carries no packet bytes, %v does", cfg.Transport, Perf)
-	}
 	if cfg.CPUs < 1 {
 		return 0, fmt.Errorf("transport %v needs the number of possible CPUs", cfg.Transport)
 	}

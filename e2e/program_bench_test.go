@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -128,4 +129,34 @@ func loadProgram(t testing.TB, cfg asm.Config) *ebpf.Collection {
 	}
 	t.Cleanup(coll.Close)
 	return coll
+}
+
+// BenchmarkPacketBytes measures what whole packets cost the program, by size, through
+// perf buffers and through the ring in shared memory, in turns.
+func BenchmarkPacketBytes(b *testing.B) {
+	needPrivilege(b)
+	runner := newThread(b, pin(cpus(b)[0]))
+	for _, size := range []int{64, 512, 1500} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			frame := floodFrame(size, layers.EthernetTypeIPv4)
+			var rows []*programRow
+			for _, transport := range []asm.Transport{asm.Perf, asm.Mmap} {
+				c := loadCapture(b, captureOptions{Config: asm.Config{Transport: transport, SnapLen: 2048}})
+				rows = append(rows, &programRow{name: transport.String(), program: c.program, capture: c, portion: 800})
+			}
+			for b.Loop() {
+				for range 64 {
+					for _, row := range rows {
+						row.measure(b, runner, frame)
+					}
+				}
+			}
+			b.ReportMetric(0, "ns/op") // of this loop
+			for _, row := range rows {
+				b.ReportMetric(row.median(), row.name+"-ns")
+				row.capture.finish(b)
+			}
+			b.ReportMetric(rows[1].median()/rows[0].median(), "mmap/perf")
+		})
+	}
 }

@@ -20,6 +20,7 @@ var hot = map[string][]string{
 		"wire.(*Record).Segments", "wire.(*Record).Direction", "wire.(*Record).Verdict",
 	},
 	"(*mmapSource).take":    {"(*ring).waiting", "batch.len"},
+	"(*packetSource).take":  {"(*packetRing).waiting", "batch.len", "batch.event"},
 	"(*ringbufSource).read": {"batch.len", "batch.event"},
 	"(*perfSource).read":    {"batch.len", "batch.event", "wire.(*Record).Packet"},
 	"batch.set":             nil,
@@ -81,7 +82,7 @@ type function struct {
 func functions(t *testing.T) (all []function) {
 	t.Helper()
 	files := token.NewFileSet()
-	for _, file := range []string{"clock.go", "event.go", "mmap.go", "perf.go", "ringbuf.go", "source.go"} {
+	for _, file := range []string{"clock.go", "event.go", "mmap.go", "mmap_packets.go", "perf.go", "ringbuf.go", "source.go"} {
 		parsed, err := parser.ParseFile(files, file, nil, 0)
 		if err != nil {
 			t.Fatal(err)

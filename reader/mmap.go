@@ -27,15 +27,11 @@ import (
 // The program may read the mark just before it is set, and not ring. That is
 // why the first sleep after setting it is never longer than latency.
 type mmapSource struct {
-	mu       sync.Mutex // held by read, and by close for the memory
-	memory   []byte     // nil once closed
-	rings    []ring
-	doorbell *ringbuf.Reader
-	rung     ringbuf.Record
-
-	turn  int  // ring to look at first, so that a busy one does not starve others
-	busy  bool // something was taken since the last sleep
-	quiet bool // nothing came in a sleep until the next record
+	mu     sync.Mutex // held by read, and by close for the memory
+	memory []byte     // nil once closed
+	rings  []ring
+	sleeper
+	turn int // ring to look at first, so that a busy one does not starve others
 }
 
 // ring is that of one CPU.
@@ -46,27 +42,17 @@ type ring struct {
 }
 
 func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
-	if doorbell == nil {
-		return nil, fmt.Errorf("collection lacks map %q", wire.DoorbellMap)
-	}
 	count := wire.RingSlots(int(events.ValueSize()))
 	if count < 1 || count&(count-1) != 0 {
 		return nil, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
 	}
-	bell, err := ringbuf.NewReader(doorbell)
+	bell, memory, err := mapRings(events, doorbell)
 	if err != nil {
-		return nil, fmt.Errorf("open doorbell: %w", err)
+		return nil, err
 	}
-	stride := int(events.ValueSize()) // a multiple of 8, as the kernel wants it
-	cpus := int(events.MaxEntries())
-	memory, err := unix.Mmap(events.FD(), 0, stride*cpus, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		bell.Close()
-		return nil, fmt.Errorf("map rings: %w", err)
-	}
-	s := &mmapSource{memory: memory, doorbell: bell}
-	for cpu := range cpus {
-		base := unsafe.Pointer(&memory[cpu*stride])
+	s := &mmapSource{memory: memory, sleeper: sleeper{doorbell: bell}}
+	for at := 0; at < len(memory); at += int(events.ValueSize()) {
+		base := unsafe.Pointer(&memory[at])
 		slots := unsafe.Add(base, wire.RingSize)
 		control := (*wire.Ring)(base)
 		s.rings = append(s.rings, ring{
@@ -78,36 +64,31 @@ func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
 	return s, nil
 }
 
+// mapRings opens the doorbell and maps the rings into memory, one after the other.
+func mapRings(events, doorbell *ebpf.Map) (*ringbuf.Reader, []byte, error) {
+	if doorbell == nil {
+		return nil, nil, fmt.Errorf("collection lacks map %q", wire.DoorbellMap)
+	}
+	bell, err := ringbuf.NewReader(doorbell)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open doorbell: %w", err)
+	}
+	length := int(events.ValueSize()) * int(events.MaxEntries()) // a multiple of 8 each, as the kernel wants it
+	memory, err := unix.Mmap(events.FD(), 0, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		bell.Close()
+		return nil, nil, fmt.Errorf("map rings: %w", err)
+	}
+	return bell, memory, nil
+}
+
 func (s *mmapSource) read(into batch, clock *clock, latency time.Duration) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.memory == nil {
 		return 0, os.ErrClosed
 	}
-	if n := s.take(into, clock); n > 0 {
-		return n, nil
-	}
-	if latency == 0 {
-		return 0, nil
-	}
-	deadline := time.Now().Add(latency)
-	if s.quiet {
-		deadline = time.Time{}
-	}
-	if s.mark() {
-		return s.take(into, clock), nil
-	}
-	idle := !s.busy
-	s.busy = false
-	s.doorbell.SetDeadline(deadline)
-	err := s.doorbell.ReadInto(&s.rung)
-	slept := errors.Is(err, os.ErrDeadlineExceeded) // and no bell of before cut it short
-	if err != nil && !slept && !errors.Is(err, ringbuf.ErrFlushed) {
-		return 0, err
-	}
-	n := s.take(into, clock)
-	s.quiet = slept && idle && n == 0
-	return n, nil
+	return s.sleeper.read(latency, func() int { return s.take(into, clock) }, s.mark)
 }
 
 // take decodes what the rings hold.
@@ -178,8 +159,6 @@ func (s *mmapSource) waiting(uint64) (n uint64) {
 	}
 	return n
 }
-
-func (s *mmapSource) wake() error { return s.doorbell.Flush() }
 
 func (s *mmapSource) close() error {
 	err := s.doorbell.Close()

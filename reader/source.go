@@ -75,6 +75,10 @@ func newSource(coll *ebpf.Collection, buffer int) (source, error) {
 	case ebpf.RingBuf:
 		inner, err = newRingbuf(events)
 	case ebpf.Array:
+		var snapLen uint64
+		if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderSnapLen, &snapLen); err == nil {
+			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen))
+		}
 		return newMmap(events, coll.Maps[wire.DoorbellMap])
 	default:
 		return nil, fmt.Errorf("map %q is a %v: no transport of xdplog's", wire.EventsMap, events.Type())

@@ -32,6 +32,10 @@ const (
 // kernel switched off there when the program came, as ethtool numbers them.
 const ReaderOffloads uint32 = 1 << 31
 
+// ReaderSnapLen is the key of a word of a program whose ring in shared memory carries
+// packet bytes: how many of each packet at most. There is none of other programs.
+const ReaderSnapLen uint32 = 1<<30 + 1
+
 // Record is what the program says of one packet: one cache line, no padding,
 // every byte written before it is handed over.
 //
@@ -204,7 +208,11 @@ func (r *Record) Packet(sample []byte) []byte {
 	if len(sample) < RecordSize+MinPacket {
 		return nil
 	}
-	packet := sample[RecordSize:][:min(len(sample)-RecordSize, r.Length())]
+	return r.PacketOf(sample[RecordSize:][:min(len(sample)-RecordSize, r.Length())])
+}
+
+// PacketOf is [Record.Packet] of the bytes behind a record, which are all of the packet.
+func (r *Record) PacketOf(packet []byte) []byte {
 	if r.TagsFate>>TagBesideShift != 0 && len(packet) >= addresses+tagLen {
 		tag := [tagLen]byte(packet)
 		copy(packet, packet[tagLen:][:addresses])

@@ -32,3 +32,25 @@ func RingBytes(slots int) int { return RingSize + slots*RecordSize }
 
 // RingSlots is the number of slots in a ring of so many bytes.
 func RingSlots(bytes int) int { return (bytes - RingSize) / RecordSize }
+
+// Entry precedes each record in a ring that carries packet bytes, in which Head, Tail
+// and Wake count bytes: entry, record and as many bytes of the packet as Size says,
+// up to a multiple of 8. An entry begins at its number modulo the ring's size, a power of
+// two, and lies in one piece: behind the ring there is room for one that begins
+// before its end. So much of the ring's beginning is then not used.
+//
+// The [EntrySize] + [RecordSize] bytes at Head are always free: they are the program's.
+type Entry struct {
+	Size uint32 // bytes of the packet that follow the record
+	Lost uint32 // lower half of Counters.Lost of the program and CPU, before this one
+}
+
+// EntrySize is the size of an [Entry] in bytes.
+const EntrySize = int(unsafe.Sizeof(Entry{}))
+
+// EntryBytes is how much of a ring an entry takes, with so many bytes of its packet.
+func EntryBytes(size int) int { return (EntrySize + RecordSize + size + 7) &^ 7 }
+
+// PacketRingBytes is the size of a ring of so many bytes for entries with up to so many
+// bytes of packets.
+func PacketRingBytes(bytes, snapLen int) int { return RingSize + bytes + EntryBytes(snapLen) }

@@ -22,6 +22,12 @@ const (
 	OffWake = unsafe.Offsetof(wire.Ring{}.Wake)
 )
 
+// Offsets in [wire.Entry].
+const (
+	OffEntrySize = unsafe.Offsetof(wire.Entry{}.Size)
+	OffEntryLost = unsafe.Offsetof(wire.Entry{}.Lost)
+)
+
 // Offsets in [wire.CountRegion] and [wire.CountRow].
 const (
 	OffOtherPackets = unsafe.Offsetof(wire.CountRegion{}.Packets)

@@ -1,0 +1,124 @@
+package asm
+
+import (
+	"runtime"
+
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// packetRing is a [sharedRing] of entries of any length: a record, and the first bytes
+// of its packet, which the program copies there itself. See [wire.Entry].
+//
+// An entry may reach over the ring's end, behind which there is room for the longest:
+// so it lies in one piece, for the program's helper, which copies in one piece, and for
+// the reader, which hands it out where it lies.
+type packetRing struct {
+	bytes   int // of each CPU's ring, a power of two
+	snapLen int
+	cpus    int
+}
+
+// spare is what is always free at head, so that a record can be begun there.
+const spare = wire.EntrySize + wire.RecordSize
+
+func newPacketRing(cfg Config, buffer int) (transport, error) {
+	return packetRing{bytes: buffer, snapLen: cfg.SnapLen, cpus: cfg.CPUs}, nil
+}
+
+func (r packetRing) maps() map[string]*ebpf.MapSpec {
+	specs := sharedRing{slots: 1, cpus: r.cpus}.maps()
+	specs[wire.EventsMap].ValueSize = uint32(wire.PacketRingBytes(r.bytes, r.snapLen)+7) &^ 7
+	return specs
+}
+
+func (r packetRing) begin(b *builder) {
+	b.findRing()
+	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(layout.OffHead), bpf.DWord))
+	b.Emit(
+		bpf.And.Imm(bpf.R1, int32(r.bytes-1)&^7), // of 8 it is a multiple, which the verifier doesn't know
+		bpf.Mov.Reg(record, bpf.R0),
+		bpf.Add.Imm(record, int32(wire.RingSize+wire.EntrySize)),
+		bpf.Add.Reg(record, bpf.R1),
+	)
+}
+
+// Registers when a record is complete: nobody asks the packet's headers any more.
+const (
+	size = header // how many bytes of the packet are kept
+	need = end    // how many bytes of the ring the entry takes
+)
+
+func (r packetRing) submit(b *builder, lost label) {
+	short, copied, awake := b.Fresh("short_packet"), b.Fresh("entry_complete"), b.Fresh("awake")
+	b.Roles(map[bpf.Register]string{size: "size", need: "need"})
+	b.recordLength(size)
+	b.place.copyable(b, size)
+	b.JumpIf(size, bpf.JLE, int32(r.snapLen), short)
+	b.Emit(bpf.Mov.Imm(size, int32(r.snapLen)))
+	b.Block(short)
+	b.Emit(
+		bpf.Mov.Reg(need, size),
+		bpf.Add.Imm(need, int32(spare+7)),
+		bpf.And.Imm(need, ^7),
+	)
+
+	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
+	b.Note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(layout.OffHead), bpf.DWord))
+	b.Note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffTail), bpf.DWord))
+	b.Emit(
+		bpf.Sub.Reg(bpf.R2, bpf.R3), // in use
+		bpf.Mov.Reg(bpf.R3, need),
+		bpf.Add.Imm(bpf.R3, int32(spare)),
+		bpf.Mov.Imm(bpf.R4, int32(r.bytes)),
+		bpf.Sub.Reg(bpf.R4, bpf.R3), // may be in use: less than 0 where the entry is larger than the ring
+	)
+	b.JumpIf(bpf.R4, bpf.JSLT, 0, lost)
+	b.JumpIfReg(bpf.R2, bpf.JGT, bpf.R4, lost) // also of a tail that makes no sense
+
+	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), size, bpf.Word))
+	b.Note("counters", bpf.LoadMem(bpf.R1, stack, layout.CountersSlot, bpf.DWord))
+	b.Note("counters.lost", bpf.LoadMem(bpf.R1, bpf.R1, int16(layout.OffLost), bpf.DWord))
+	b.Note("entry.lost", bpf.StoreMem(record, int16(layout.OffEntryLost)-int16(wire.EntrySize), bpf.R1, bpf.Word))
+	b.JumpIf(size, bpf.JEq, 0, copied)
+	b.Emit(bpf.Add.Imm(record, int32(wire.RecordSize))) // behind it
+	b.place.packet(b, record, size)
+	b.Emit(bpf.Sub.Imm(record, int32(wire.RecordSize)))
+	b.JumpIf(bpf.R0, bpf.JEq, 0, copied)
+	b.Emit(bpf.Mov.Imm(bpf.R1, 0)) // never: the packet has these bytes
+	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), bpf.R1, bpf.Word))
+	b.Emit(bpf.Mov.Imm(need, int32(spare)))
+	b.Block(copied)
+
+	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
+	b.Note("ring.head", bpf.LoadMem(bpf.R4, bpf.R1, int16(layout.OffHead), bpf.DWord))
+	b.publishEntry()
+	// The bell rings where the mark is one of the bytes of this entry.
+	b.Note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffWake), bpf.DWord))
+	b.Emit(
+		bpf.Sub.Imm(bpf.R3, 1),
+		bpf.Sub.Reg(bpf.R3, bpf.R4),
+	)
+	b.JumpIfReg(bpf.R3, bpf.JGE, need, awake)
+	b.ring(record)
+	b.Block(awake)
+	b.Roles(nil)
+}
+
+// publishEntry makes the entry visible by increasing the head of the ring at r1, which
+// is in r4, as [builder.publish] does.
+func (b *builder) publishEntry() {
+	if runtime.GOARCH == "amd64" {
+		b.Emit(
+			bpf.Mov.Reg(bpf.R2, bpf.R4),
+			bpf.Add.Reg(bpf.R2, need),
+		)
+		b.Note("ring.head", bpf.StoreMem(bpf.R1, int16(layout.OffHead), bpf.R2, bpf.DWord))
+		return
+	}
+	b.Emit(bpf.Mov.Reg(bpf.R2, need))
+	b.Note("ring.head", fetchAdd(bpf.R1, int16(layout.OffHead), bpf.R2))
+}
