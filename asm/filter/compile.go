@@ -36,36 +36,12 @@ const lookupFrom = 8
 func compile(n Node) test {
 	switch n := n.(type) {
 	case And:
-		terms := compileAll(n, false)
-		return func(p *packet) verdict {
-			for _, term := range terms {
-				if v := term(p); v != yes {
-					return v
-				}
-			}
-			return yes
-		}
+		return all(compileAll(n, false), no)
 	case Or:
-		terms := compileAll(n, true)
-		return func(p *packet) verdict {
-			for _, term := range terms {
-				if v := term(p); v != no {
-					return v
-				}
-			}
-			return no
-		}
+		return all(compileAll(n, true), yes)
 	case Not:
 		term := compile(n.Term)
-		return func(p *packet) verdict {
-			switch term(p) {
-			case yes:
-				return no
-			case no:
-				return yes
-			}
-			return missing
-		}
+		return func(p *packet) verdict { return term(p).negated() }
 	case Proto:
 		return func(p *packet) verdict {
 			if p.version != AnyIP && (n.Version == AnyIP || n.Version == p.version) && p.bears(n.Number) {
@@ -73,17 +49,54 @@ func compile(n Node) test {
 			}
 			return no.typed(p)
 		}
+	case EtherType:
+		return func(p *packet) verdict { return p.hasType(n.Value) }
+	case Port:
+		return compilePort(n)
+	case Net4:
+		return compileNet4(n)
+	case Net6:
+		return compileNet6(n)
 	case Relation:
-		layers := n.Layers()
-		return func(p *packet) verdict { return p.holdsIn(layers, n) }
+		return compileRelation(n)
 	}
 	return func(p *packet) verdict { return p.ask(n) }
 }
 
-// compileAll compiles the terms of an And or an Or, of which long runs of hosts
-// become a look-up.
+// all asks tests in their order, up to the first answer that decides.
+func all(tests []test, decisive verdict) test {
+	otherwise := decisive.negated()
+	switch len(tests) {
+	case 1:
+		return tests[0]
+	case 2:
+		first, second := tests[0], tests[1]
+		return func(p *packet) verdict {
+			if v := first(p); v != otherwise {
+				return v
+			}
+			return second(p)
+		}
+	}
+	return func(p *packet) verdict {
+		for _, test := range tests {
+			if v := test(p); v != otherwise {
+				return v
+			}
+		}
+		return otherwise
+	}
+}
+
+// compileAll compiles the terms of an And or an Or, of which runs of protocols and
+// long runs of hosts become a look-up.
 func compileAll(terms []Node, or bool) (tests []test) {
 	for len(terms) > 0 {
+		if n := protocols(terms); or && n > 1 {
+			tests = append(tests, compileProtocols(terms[:n]))
+			terms = terms[n:]
+			continue
+		}
 		if n := hosts(terms); or && n >= lookupFrom {
 			tests = append(tests, compileHosts(terms[:n]))
 			terms = terms[n:]
@@ -100,10 +113,13 @@ func compileAll(terms []Node, or bool) (tests []test) {
 			terms = terms[n:]
 			continue
 		}
-		for _, term := range terms[:n] {
-			tests = append(tests, compile(term))
+		for ; n > 0; n-- { // up to what is a run again
+			if or && (protocols(terms) > 1 || hosts(terms) >= lookupFrom) {
+				break
+			}
+			tests = append(tests, compile(terms[0]))
+			terms = terms[1:]
 		}
-		terms = terms[n:]
 	}
 	return tests
 }

@@ -7,16 +7,16 @@ type packet struct {
 	frame  []byte
 	length uint32
 
-	types     []uint16 // of the frame, then behind each tag; none in a frame of less than 14 bytes
-	vlans     []uint16 // ids, outer first
-	network   int      // offset of what is behind the Ethernet header and the tags
-	version   Version  // AnyIP unless there is a well-formed IP header
-	protocol  uint8    // behind IPv6 extension headers
-	met       uint64   // 1 << number of each extension header before that
-	later     bool     // a fragment other than the first
-	transport int      // offset of what is behind the IP header, or of the extension header that is cut
-
-	room [5]uint16 // of types and vlans
+	typed     uint8                // how many types there are: none in a frame of less than 14 bytes
+	tags      uint8                // how many vlans there are
+	types     [1 + mostTags]uint16 // of the frame, then behind each tag
+	vlans     [mostTags]uint16     // ids, outer first
+	network   int                  // offset of what is behind the Ethernet header and the tags
+	version   Version              // AnyIP unless there is a well-formed IP header
+	protocol  uint8                // behind IPv6 extension headers
+	met       uint64               // 1 << number of each extension header before that
+	later     bool                 // a fragment other than the first
+	transport int                  // offset of what is behind the IP header, or of the extension header that is cut
 }
 
 const (
@@ -35,21 +35,26 @@ const (
 	extDestination = 60
 )
 
-// etherType is the EtherType behind the tags. There is one in types.
-func (p *packet) etherType() uint16 { return p.types[len(p.types)-1] }
+// etherType is the EtherType behind the tags. There is one.
+func (p *packet) etherType() uint16 { return p.types[p.tags] }
 
 // decode sets all but frame and length, which are given.
 func (p *packet) decode() {
+	if p.decodePlain() {
+		return
+	}
 	p.version, p.protocol, p.met, p.later, p.transport = AnyIP, 0, 0, false, 0
-	p.types, p.vlans = p.room[:0:mostTags+1], p.room[mostTags+1:mostTags+1]
+	p.typed, p.tags = 0, 0
 	p.network = etherLen
 	if len(p.frame) < etherLen {
 		return
 	}
-	p.types = append(p.types, p.u16(etherLen-2))
-	for len(p.vlans) < mostTags && isTag(p.etherType()) && len(p.frame) >= p.network+tagLen {
-		p.vlans = append(p.vlans, p.u16(p.network)&0xfff)
-		p.types = append(p.types, p.u16(p.network+2))
+	p.types[0], p.typed = p.u16(etherLen-2), 1
+	for p.tags < mostTags && isTag(p.etherType()) && len(p.frame) >= p.network+tagLen {
+		p.vlans[p.tags] = p.u16(p.network) & 0xfff
+		p.tags++
+		p.types[p.tags] = p.u16(p.network + 2)
+		p.typed++
 		p.network += tagLen
 	}
 	switch p.etherType() {
@@ -58,6 +63,21 @@ func (p *packet) decode() {
 	case typeIPv6:
 		p.ipv6()
 	}
+}
+
+// decodePlain does for IPv4 without tags and options, which most packets are, what
+// decode does for all.
+func (p *packet) decodePlain() bool {
+	const versionAndLength = 0x45
+	f := p.frame
+	if len(f) < etherLen+20 || binary.BigEndian.Uint16(f[etherLen-2:]) != typeIPv4 || f[etherLen] != versionAndLength {
+		return false
+	}
+	p.types[0], p.typed, p.tags = typeIPv4, 1, 0
+	p.network, p.transport = etherLen, etherLen+20
+	p.version, p.protocol, p.met = IPv4, f[etherLen+9], 0
+	p.later = binary.BigEndian.Uint16(f[etherLen+6:])&fragmentBits != 0
+	return true
 }
 
 func isTag(etherType uint16) bool { return etherType == 0x8100 || etherType == 0x88a8 }

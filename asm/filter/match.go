@@ -120,7 +120,7 @@ func (v verdict) negated() verdict {
 
 // typed is v, or missing where the frame has no EtherType to ask for first.
 func (v verdict) typed(p *packet) verdict {
-	if len(p.types) == 0 {
+	if p.typed == 0 {
 		return missing
 	}
 	return v
@@ -142,7 +142,7 @@ func (d Direction) ask(source, destination func() verdict) verdict {
 }
 
 func (p *packet) hasType(value uint16) verdict {
-	for _, t := range p.types {
+	for _, t := range p.types[:p.typed] {
 		if t == value {
 			return yes
 		}
@@ -151,7 +151,7 @@ func (p *packet) hasType(value uint16) verdict {
 }
 
 func (p *packet) hasTag(n VLAN) verdict {
-	for _, id := range p.vlans {
+	for _, id := range p.vlans[:p.tags] {
 		if n.Any || id == n.ID {
 			return yes
 		}
@@ -186,7 +186,7 @@ func (p *packet) inNet4(n Net4) verdict {
 // addresses4 is where a packet has its IPv4 addresses, if it is one of the
 // scope's: IPv4, ARP or RARP.
 func (p *packet) addresses4(scope Scope) (source, destination int, ok bool) {
-	if len(p.types) == 0 {
+	if p.typed == 0 {
 		return 0, 0, false
 	}
 	source, destination = p.network+14, p.network+24 // ARP and RARP
@@ -263,7 +263,7 @@ func (p *packet) has(layer Layer) verdict {
 			p.protocol == transport.Number && !p.later).typed(p)
 	}
 	if etherType, asked := layer.EtherType(); asked {
-		return is(len(p.types) > 0 && p.etherType() == etherType).typed(p)
+		return is(p.typed > 0 && p.etherType() == etherType).typed(p)
 	}
 	return yes
 }

@@ -130,7 +130,7 @@ func formOf(row And) Node {
 
 // inRows says whether the packet is in one of a table's rows.
 func (p *packet) inRows(rows []Row) verdict {
-	if len(p.types) == 0 {
+	if p.typed == 0 {
 		return missing
 	}
 	for _, n := range rows[0] {
