@@ -48,6 +48,16 @@ func New(cfg asm.Config) (*Engine, error) {
 // Ethernet header on, and reports whether it is to be reported: else the record's
 // contents mean nothing. Of a length over [wire.MaxLength] the record has that. Time and interface are the caller's to set.
 func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
+	if !e.Select(frame, length) {
+		return false
+	}
+	Decode(record, frame)
+	record.LengthSlot = uint32(min(max(length, 0), wire.MaxLength))
+	return true
+}
+
+// Select is Run for who wants no record: whether the packet is to be reported.
+func (e *Engine) Select(frame []byte, length int) bool {
 	e.counters.Seen++
 	if !e.match(frame, length) {
 		return false
@@ -57,8 +67,6 @@ func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
 		return false
 	}
 	e.counters.Captured++
-	Decode(record, frame)
-	record.LengthSlot = uint32(min(max(length, 0), wire.MaxLength))
 	return true
 }
 

@@ -2,8 +2,11 @@ package capfile
 
 import (
 	"encoding/binary"
+	"io"
 	"sync"
 	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // Packet is one of a file. It is in memory of its [Packets]', and small: there are
@@ -65,6 +68,9 @@ type Packets struct {
 	Found []Interface // before these packets
 	Err   error       // after them: io.EOF at the file's end
 
+	// Counters are the selector's after these packets.
+	Counters wire.Counters
+
 	chunk  []byte // where the packets are
 	cooked []byte // where frames are that stand for packets
 	blocks []block
@@ -86,13 +92,23 @@ func (p *Packets) memory(least int) []byte {
 	return p.chunk[:0]
 }
 
-func (p *Packets) add(from packet) {
+// add adds a packet, if it is selected.
+func (p *Packets) add(from packet, by *Selection) {
 	packet := Packet{Time: from.time, Data: from.data, Length: from.length, Interface: int32(from.iface)}
-	if cooked := from.link != linkEthernet; cooked || from.options != nil {
-		packet.more = &more{options: Options{bytes: from.options, order: from.order}}
-		if cooked {
-			packet.more.frame = p.cook(from)
+	if from.link == linkEthernet {
+		if !by.asks(from.data, from.length) {
+			return
 		}
+		if from.options != nil {
+			packet.more = &more{options: Options{bytes: from.options, order: from.order}}
+		}
+	} else {
+		frame := p.cook(from)
+		if !by.asks(frame, from.length) {
+			p.cooked = p.cooked[:len(p.cooked)-len(frame)]
+			return
+		}
+		packet.more = &more{frame: frame, options: Options{bytes: from.options, order: from.order}}
 	}
 	p.List = append(p.List, packet)
 }
@@ -111,20 +127,26 @@ func (p *Packets) cook(from packet) []byte {
 // An Ahead reads a file ahead, on a goroutine of its own, a chunk at a time, and hands
 // over what is in one before it reads the next.
 type Ahead struct {
-	file  *File
-	ready chan *Packets // to be run; closed at the end
-	spare chan *Packets // to be filled
-	stop  chan struct{} // closed by close
-	group sync.WaitGroup
+	file    *File
+	by      Selection
+	ready   chan *Packets // to be run; closed at the end
+	spare   chan *Packets // to be filled
+	stop    chan struct{} // closed by close
+	group   sync.WaitGroup
+	unheard int // chunks since something was handed over
 }
 
 // batches is how many chunks are in memory.
 const batches = 4
 
 // ReadAhead begins to read a file ahead.
-func (f *File) ReadAhead() *Ahead {
+func (f *File) ReadAhead() *Ahead { return f.Select(Selection{}) }
+
+// Select begins to read ahead those packets that are selected.
+func (f *File) Select(by Selection) *Ahead {
 	a := &Ahead{
-		file: f, ready: make(chan *Packets, batches), spare: make(chan *Packets, batches), stop: make(chan struct{}),
+		file: f, by: by,
+		ready: make(chan *Packets, batches), spare: make(chan *Packets, batches), stop: make(chan struct{}),
 	}
 	for range batches - 1 {
 		a.spare <- new(Packets)
@@ -143,24 +165,45 @@ func (a *Ahead) Done(p *Packets) { a.spare <- p } // there is room for all
 
 func (a *Ahead) run() {
 	defer close(a.ready)
-	for {
-		packet, err := a.file.next()
-		if err == ErrInterrupted {
-			return
+	var err error
+	for err == nil && !a.by.full() {
+		a.file.format.quick(&a.file.scanner, a.file, &a.by)
+		if a.by.full() {
+			break
 		}
-		if err != nil {
-			a.file.batch.Err = err
-			a.ready <- a.file.batch
-			return
+		var packet packet
+		if packet, err = a.file.next(); err == nil {
+			a.file.batch.add(packet, &a.by)
 		}
-		a.file.batch.add(packet)
 	}
+	switch err {
+	case ErrInterrupted:
+		return
+	case nil:
+		err = io.EOF // there is as much as was to be
+	}
+	a.file.batch.Err = err
+	a.hand()
 }
+
+// hand hands over what was found in the last chunk.
+func (a *Ahead) hand() {
+	a.file.batch.Counters = a.by.counters()
+	a.unheard = 0
+	a.ready <- a.file.batch // there is room for all
+}
+
+// fewAtLeast is how many chunks may be read without a word of them, where nothing is
+// selected: a word costs.
+const fewAtLeast = 16
 
 // fresh hands over what was found in the last chunk, and returns memory for the next.
 func (a *Ahead) fresh(least int) []byte {
-	if full := a.file.batch; len(full.List)+len(full.Found)+len(full.blocks) > 0 {
-		a.ready <- full // there is room for all
+	a.unheard++
+	full := a.file.batch
+	something := len(full.List)+len(full.Found)+len(full.blocks) > 0
+	if something || a.unheard >= fewAtLeast || !a.file.regular() {
+		a.hand()
 		select {
 		case a.file.batch = <-a.spare:
 			a.file.batch.reset()

@@ -33,6 +33,7 @@ type File struct {
 	scanner scanner
 	format  interface {
 		read(*scanner, *File) (packet, error)
+		quick(*scanner, *File, *Selection)
 	}
 	link    linkType // of the first interface that is read
 	snap    uint32
@@ -89,6 +90,9 @@ func Open(name string, stdin *os.File, interrupted <-chan os.Signal) (*File, err
 	r.file.in = in
 	return r.file, nil
 }
+
+// regular says whether reading never waits for somebody to write.
+func (f *File) regular() bool { return f.in != nil && f.in.regular }
 
 // Close closes the file, unless it is stdin. Nobody may be reading it.
 func (f *File) Close() error {

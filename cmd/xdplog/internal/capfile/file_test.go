@@ -28,7 +28,7 @@ func FuzzCaptureFile(f *testing.F) {
 				break
 			}
 			capture.batch.reset()
-			capture.batch.add(packet)
+			capture.batch.add(packet, new(Selection))
 			read += len(packet.data)
 			if len(packet.data) > int(packet.length) {
 				t.Errorf("%d bytes of a packet of %d", len(packet.data), packet.length)

@@ -12,13 +12,12 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
-// An input is a file or a pipe. A read that waits for more can be interrupted,
-// and says before it waits.
+// An input is a file or a pipe. A read that waits for more can be interrupted.
 type input struct {
 	name    string // for errors
 	fd      int
-	owned   bool   // close closes fd too
-	waiting func() // called before a read waits; may be nil
+	owned   bool // close closes fd too
+	regular bool // no pipe
 
 	wake, end *os.File // a pipe: the reading end hangs up when interrupted
 	interrupt func()   // any goroutine may call it, more than once
@@ -48,6 +47,7 @@ func openInput(name string, stdin *os.File) (*input, error) {
 	if err == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR {
 		err = errors.New("is a directory")
 	}
+	in.regular = stat.Mode&unix.S_IFMT == unix.S_IFREG
 	if err == nil {
 		in.wake, in.end, err = os.Pipe()
 	}
@@ -72,9 +72,7 @@ func (in *input) Read(b []byte) (int, error) {
 		case fds[1].Revents != 0:
 			return 0, ErrInterrupted
 		case n == 0:
-			if timeout = -1; in.waiting != nil {
-				in.waiting()
-			}
+			timeout = -1
 			continue
 		}
 		switch n, err := unix.Read(in.fd, b); {

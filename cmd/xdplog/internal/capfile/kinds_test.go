@@ -64,7 +64,7 @@ func read(t *testing.T, file []byte) (packets []Packet, found []Interface, f *Fi
 		var p packet
 		if p, err = f.next(); err == nil {
 			p.data, p.options = bytes.Clone(p.data), bytes.Clone(p.options)
-			f.batch.add(p)
+			f.batch.add(p, new(Selection))
 		}
 	}
 	if err == io.EOF {

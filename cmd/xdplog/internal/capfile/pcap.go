@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"time"
 )
 
 // pcap is the classic format (draft-ietf-opsawg-pcap), and its variants that
@@ -91,14 +90,9 @@ func (p *pcap) read(s *scanner, _ *File) (packet, error) {
 	if captured > MaxSnapLen {
 		return packet{}, fmt.Errorf("%d bytes captured of a packet, which is more than %d", captured, MaxSnapLen)
 	}
-	fraction := int64(p.order.Uint32(b[4:]))
-	if !p.nanos {
-		fraction *= 1000
-	}
-	seconds := int64(p.order.Uint32(b))
 	data, err := s.next(int(captured))
 	if err == io.EOF && captured > 0 {
 		err = io.ErrUnexpectedEOF
 	}
-	return packet{time: time.Unix(seconds, fraction), length: max(length, captured), data: data, link: p.link}, err
+	return packet{time: p.time(b), length: max(length, captured), data: data, link: p.link}, err
 }

@@ -3,7 +3,6 @@ package run
 import (
 	"fmt"
 	"runtime"
-	"sync"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -19,8 +18,8 @@ import (
 // An Engine is what packets of a file are run through.
 type Engine struct {
 	Name     string
-	InKernel bool // it takes a program with transport ringbuf, and the rights to load it
-	start    func(asm.Config) (machine, error)
+	InKernel bool                                             // it takes a program with transport ringbuf, and the rights to load it
+	start    func(cfg asm.Config, bare bool) (machine, error) // bare: nobody asks what is in a packet
 }
 
 // Engines are all there are, the default first. Another one is a machine, and a
@@ -29,63 +28,61 @@ func Engines() []Engine {
 	return []Engine{{"go", false, startGo}, {"kernel", true, startKernel}}
 }
 
-// machine runs packets. It is for one goroutine, but for Counters.
+// machine runs packets. It is for one goroutine, but for counters.
 type machine interface {
+	// selector selects the packets that are to be run, while they are read; nil: all
+	// are, and the machine itself selects and counts.
+	selector() capfile.Selector
+
 	// run runs packets from the first on, until all have been run or into is full
 	// of those that match, whose options it appends. It says how many of either.
 	run(packets []capfile.Packet, into []reader.Packet, options *[]capfile.Options) (ran, n int, err error)
 
-	Counters() (wire.Counters, error)
+	// counters are of what was run, of which the selector says these.
+	counters(selected wire.Counters) (wire.Counters, error)
 	Close() error
 }
 
-// goMachine does what the program does, in plain Go.
+// goMachine does what the program does, in plain Go. What matches is found while the
+// file is read: what is made here, on another goroutine, is made of that alone.
 type goMachine struct {
 	engine *engine.Engine
+	bare   bool // nobody asks what is in a packet
 	record wire.Record
-
-	mu       sync.Mutex // of counters, which are the engine's after each run
-	counters wire.Counters
 }
 
-func startGo(cfg asm.Config) (machine, error) {
+func startGo(cfg asm.Config, bare bool) (machine, error) {
 	e, err := engine.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &goMachine{engine: e}, nil
+	return &goMachine{engine: e, bare: bare}, nil
 }
 
+func (m *goMachine) selector() capfile.Selector { return m.engine }
+
 func (m *goMachine) run(packets []capfile.Packet, into []reader.Packet, options *[]capfile.Options) (ran, n int, err error) {
-	for ran < len(packets) && n < len(into) {
-		p := &packets[ran]
-		ran++
-		if !m.engine.Run(&m.record, p.Frame(), int(p.Length)) {
-			continue
+	n = min(len(packets), len(into))
+	for i := range packets[:n] {
+		p := &packets[i]
+		if !m.bare {
+			engine.Decode(&m.record, p.Frame())
+			into[i].Event = reader.FromRecord(&m.record)
 		}
-		into[n].Event = reader.FromRecord(&m.record)
-		was(&into[n], p)
+		was(&into[i], p)
 		*options = append(*options, p.Options())
-		n++
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.counters = m.engine.Counters()
-	return ran, n, nil
+	return n, n, nil
 }
+
+func (m *goMachine) counters(selected wire.Counters) (wire.Counters, error) { return selected, nil }
+
+func (m *goMachine) Close() error { return nil }
 
 // was sets what an event is not told by the frame.
 func was(event *reader.Packet, p *capfile.Packet) {
 	event.Time, event.Length, event.Interface, event.Data = p.Time, int(p.Length), int(p.Interface), p.Data
 }
-
-func (m *goMachine) Counters() (wire.Counters, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.counters, nil
-}
-
-func (m *goMachine) Close() error { return nil }
 
 // kernelMachine is the program itself, in the kernel.
 type kernelMachine struct {
@@ -94,7 +91,7 @@ type kernelMachine struct {
 	pin bool // to one CPU, until that is done
 }
 
-func startKernel(cfg asm.Config) (machine, error) {
+func startKernel(cfg asm.Config, _ bool) (machine, error) {
 	collection, err := loader.Load(cfg)
 	if err != nil {
 		return nil, err
@@ -106,6 +103,8 @@ func startKernel(cfg asm.Config) (machine, error) {
 	}
 	return &kernelMachine{collection: collection, Replay: replay, pin: cfg.Sample.N > 1 && !cfg.Sample.Random}, nil
 }
+
+func (m *kernelMachine) selector() capfile.Selector { return nil }
 
 // run runs no more packets than there is room for. To the program they are from
 // interfaces by their own numbers, so that they can be found again.
@@ -140,6 +139,8 @@ func (m *kernelMachine) run(packets []capfile.Packet, into []reader.Packet, opti
 	}
 	return ran, n, nil
 }
+
+func (m *kernelMachine) counters(wire.Counters) (wire.Counters, error) { return m.Counters() }
 
 func (m *kernelMachine) Close() error {
 	err := m.Replay.Close()

@@ -36,7 +36,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	if engine.start == nil {
 		engine = Engines()[0]
 	}
-	machine, err := engine.start(o.Program)
+	machine, err := engine.start(o.Program, o.silent())
 	if err != nil {
 		return err
 	}
@@ -50,12 +50,18 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	}
 	source := &fileSource{
 		machine: machine,
-		ahead:   file.ReadAhead(),
 		format:  lines,
 		record:  record,
-		limit:   o.wanted(),
 		frames:  o.Packets != nil,
 		over:    make(chan struct{}),
+	}
+	counted := false
+	if by := machine.selector(); by != nil {
+		counted = o.Counting && record == nil
+		source.ahead = file.Select(capfile.Selection{By: by, Limit: o.wanted(), Counted: counted})
+	} else {
+		source.ahead = file.ReadAhead()
+		source.limit = o.wanted()
 	}
 	s := session{
 		source:      source,
@@ -64,6 +70,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		limit:       o.Count,
 		skip:        o.Skip,
 		counting:    o.Counting,
+		counted:     counted,
 		stats:       o.Stats,
 		quiet:       o.Quiet,
 		ordered:     true,
@@ -89,7 +96,7 @@ type fileSource struct {
 	format    format.Format
 	record    *capfile.Writer // nil: none
 	frames    bool            // packets are asked for as Ethernet frames
-	limit     uint64          // events; 0: all
+	limit     uint64          // events; 0: all, or as many as are selected
 	delivered uint64
 
 	at   *capfile.Packets // being run, from next on; kept until their events are used
@@ -97,6 +104,9 @@ type fileSource struct {
 	// options of the packets that were returned last
 	matched []capfile.Options
 	err     error // once there is nothing more to run
+
+	mu       sync.Mutex
+	selected wire.Counters // the selector's, of what was run
 
 	finish sync.Once
 	ended  atomic.Bool
@@ -109,13 +119,11 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 		packets = packets[:min(uint64(len(packets)), s.limit-s.delivered)]
 	}
 	for {
-		if s.ended.Load() || s.limit > 0 && s.delivered == s.limit {
+		if s.limit > 0 && s.delivered == s.limit {
 			return 0, io.EOF
 		}
 		if s.at != nil && s.next == len(s.at.List) {
-			s.err = s.at.Err
-			s.ahead.Done(s.at)
-			s.at = nil
+			s.leave()
 		}
 		if s.at == nil && s.err == nil {
 			s.err = s.fetch()
@@ -133,11 +141,24 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 	}
 }
 
+// leave gives back packets that have all been run.
+func (s *fileSource) leave() {
+	s.mu.Lock()
+	s.selected = s.at.Counters
+	s.mu.Unlock()
+	s.err = s.at.Err
+	s.ahead.Done(s.at)
+	s.at = nil
+}
+
 // options are those of the packets that were returned last.
 func (s *fileSource) options() []capfile.Options { return s.matched }
 
 // fetch waits for packets. It returns io.EOF where there will be no more.
 func (s *fileSource) fetch() error {
+	if s.ended.Load() {
+		return io.EOF
+	}
 	select {
 	case p, ok := <-s.ahead.Ready():
 		if !ok {
@@ -162,7 +183,8 @@ func (s *fileSource) fetch() error {
 	}
 }
 
-// Finish ends the reading: what was run is still delivered.
+// Finish ends the reading: what was read ahead to here is still delivered, for it is
+// counted.
 func (s *fileSource) Finish() {
 	s.finish.Do(func() {
 		s.ended.Store(true)
@@ -170,4 +192,8 @@ func (s *fileSource) Finish() {
 	})
 }
 
-func (s *fileSource) Counters() (wire.Counters, error) { return s.machine.Counters() }
+func (s *fileSource) Counters() (wire.Counters, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.machine.counters(s.selected)
+}

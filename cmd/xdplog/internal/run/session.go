@@ -50,6 +50,7 @@ type session struct {
 	limit       uint64                // events to print; 0: all
 	skip        uint64                // events to leave out before
 	counting    bool                  // how many there were is printed at the end
+	counted     bool                  // by the source, which delivers none
 	stats       time.Duration         // between prints of the counters; 0: none
 	metrics     string                // where they are; "": nowhere
 	quiet       bool                  // no start and end lines
@@ -309,6 +310,9 @@ func (s *session) conclude(p *pump, drained error) error {
 	}
 	skipped := p.skipped.Load()
 	missing := counters.Captured - min(counters.Captured, p.written.Load()+skipped)
+	if s.counted {
+		skipped, missing = min(s.skip, counters.Captured), 0
+	}
 	switch {
 	case drained != nil:
 		err = fmt.Errorf("%w: %d captured events not written", drained, missing)
@@ -316,7 +320,7 @@ func (s *session) conclude(p *pump, drained error) error {
 		err = fmt.Errorf("%w: %d captured events not written", p.failure(), missing)
 	case p.err != nil:
 		err = p.err
-	case p.delivered < counters.Captured:
+	case !s.counted && p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)

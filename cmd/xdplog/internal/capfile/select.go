@@ -1,0 +1,110 @@
+package capfile
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// A Selector says which packets are wanted. It is asked on the goroutine that reads,
+// before anything is made of them: most are not wanted, as a rule.
+type Selector interface {
+	Select(frame []byte, length int) bool
+	Counters() wire.Counters // of what it was asked
+}
+
+// A Selection is which packets of a file are read. The zero value is all.
+type Selection struct {
+	By      Selector // nil: all
+	Limit   uint64   // reading ends after so many; 0: it doesn't
+	Counted bool     // they are counted by the selector, and nothing else
+
+	selected uint64
+}
+
+// asks says whether a packet is to be handed over.
+func (s *Selection) asks(frame []byte, length uint32) bool {
+	if s.By != nil && !s.By.Select(frame, int(length)) {
+		return false
+	}
+	s.selected++
+	return !s.Counted
+}
+
+// full says whether there are as many as are to be.
+func (s *Selection) full() bool { return s.Limit > 0 && s.selected >= s.Limit }
+
+func (s *Selection) counters() wire.Counters {
+	if s.By == nil {
+		return wire.Counters{}
+	}
+	return s.By.Counters()
+}
+
+// quick reads packets as read does, from what is in memory, for as long as they are
+// what most are: whole, of Ethernet, and without anything odd. The rest is read's.
+func (p *pcap) quick(s *scanner, f *File, by *Selection) {
+	if p.swap != notSwapped || p.link != linkEthernet {
+		return
+	}
+	b := s.chunk[s.at:]
+	turned := p.order == binary.ByteOrder(binary.BigEndian)
+	for len(b) >= p.header && !by.full() {
+		captured, length := little.Uint32(b[8:]), little.Uint32(b[12:])
+		if turned {
+			captured, length = bits.ReverseBytes32(captured), bits.ReverseBytes32(length)
+		}
+		if captured > MaxSnapLen || len(b) < p.header+int(captured) {
+			break
+		}
+		head, data := b, b[p.header:][:captured:captured]
+		b = b[p.header+int(captured):]
+		f.packets++
+		length = max(length, captured)
+		if by.asks(data, length) {
+			f.batch.List = append(f.batch.List, Packet{Time: p.time(head), Data: data, Length: length})
+		}
+	}
+	s.at = len(s.chunk) - len(b)
+}
+
+// quick is as that of pcap: of enhanced packet blocks without options, of interfaces
+// that are known.
+func (g *ng) quick(s *scanner, f *File, by *Selection) {
+	if g.order != binary.ByteOrder(binary.LittleEndian) {
+		return
+	}
+	const ahead, behind = 28, 4 // of the packet
+	b := s.chunk[s.at:]
+	for len(b) >= ahead && little.Uint32(b) == blockEnhanced && !by.full() {
+		whole, number, captured := little.Uint32(b[4:]), little.Uint32(b[8:]), little.Uint32(b[20:])
+		if uint64(whole) != ahead+(uint64(captured)+3)&^3+behind || int(whole) > len(b) || whole > mostBlock ||
+			little.Uint32(b[whole-behind:]) != whole || number >= uint32(len(g.interfaces)) {
+			break
+		}
+		i := &g.interfaces[number]
+		if i.link != linkEthernet || i.id < 0 {
+			break
+		}
+		head, data := b, b[ahead:][:captured:captured]
+		b = b[whole:]
+		f.packets++
+		length := max(little.Uint32(head[24:]), captured)
+		if by.asks(data, length) {
+			at := i.unit.time(uint64(little.Uint32(head[12:]))<<32 | uint64(little.Uint32(head[16:])))
+			f.batch.List = append(f.batch.List, Packet{Time: at, Data: data, Length: length, Interface: int32(i.id)})
+		}
+	}
+	s.at = len(s.chunk) - len(b)
+}
+
+// time is that of a packet, by its header.
+func (p *pcap) time(head []byte) time.Time {
+	fraction := int64(p.order.Uint32(head[4:]))
+	if !p.nanos {
+		fraction *= 1000
+	}
+	return time.Unix(int64(p.order.Uint32(head)), fraction)
+}

@@ -1,0 +1,108 @@
+package capfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
+)
+
+// ahead reads a file ahead, in chunks of its pace, and returns what it hands over.
+func ahead(file []byte, pace int, by Selection) (all []string, counters wire.Counters, err error) {
+	f, err := readHeader("f", pacer{bytes.NewReader(file), pace})
+	if err != nil {
+		return nil, counters, err
+	}
+	f.in = &input{interrupt: func() {}, regular: pace%2 == 0}
+	a := f.Select(by)
+	defer a.Close()
+	for p := range a.Ready() {
+		for i := range p.List {
+			all = append(all, textOf(&p.List[i]))
+		}
+		if p.Err != nil && p.Err != io.EOF {
+			err = p.Err
+		}
+		counters = p.Counters
+		a.Done(p)
+	}
+	return all, counters, err
+}
+
+// pacer reads so many bytes at once at most.
+type pacer struct {
+	io.Reader
+	pace int
+}
+
+func (p pacer) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.pace)]) }
+
+func textOf(p *Packet) string {
+	return fmt.Sprintf("%v %x %x %d %d %v", p.Time, p.Frame(), p.Data, p.Length, p.Interface, p.Options())
+}
+
+// TestQuick reads files of all kinds, whole and broken at each of their bytes, as they
+// are read ahead, and compares what comes with what is read a packet at a time.
+func TestQuick(t *testing.T) {
+	for n, seed := range captureSeeds(t) {
+		for i := 0; i < len(seed); i += 1 + len(seed)/97 {
+			broken := bytes.Clone(seed)
+			broken[i] ^= 1 << (i % 8)
+			for _, file := range [][]byte{seed[:i], broken, seed} {
+				packets, _, _, wantErr := read(t, file)
+				for _, pace := range []int{1 << 20, 61} {
+					got, _, err := ahead(file, pace, Selection{})
+					if fmt.Sprint(err) != fmt.Sprint(wantErr) || len(got) != len(packets) {
+						t.Fatalf("seed %d, byte %d: %d packets, %v; want %d, %v", n, i, len(got), err, len(packets), wantErr)
+					}
+					for j := range packets {
+						if want := textOf(&packets[j]); got[j] != want {
+							t.Fatalf("seed %d, byte %d, packet %d:\n got %s\nwant %s", n, i, j, got[j], want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// everyThird selects one packet in three.
+type everyThird struct{ counters wire.Counters }
+
+func (e *everyThird) Select([]byte, int) bool {
+	e.counters.Seen++
+	if e.counters.Seen%3 != 0 {
+		return false
+	}
+	e.counters.Captured++
+	return true
+}
+
+func (e *everyThird) Counters() wire.Counters { return e.counters }
+
+func TestSelection(t *testing.T) {
+	file := capfiletest.Pcap(t, 30_000, capfiletest.Micros)
+	for _, c := range []struct {
+		limit          uint64
+		counted        bool
+		packets        int
+		seen, captured uint64
+	}{
+		{0, false, 10_000, 30_000, 10_000},
+		{7, false, 7, 21, 7},
+		{9999, false, 9999, 29_997, 9999},
+		{0, true, 0, 30_000, 10_000},
+		{7, true, 0, 21, 7},
+		{20_000, true, 0, 30_000, 10_000},
+	} {
+		for _, pace := range []int{1 << 20, 997} {
+			all, counters, err := ahead(file, pace, Selection{By: new(everyThird), Limit: c.limit, Counted: c.counted})
+			if err != nil || len(all) != c.packets || counters.Seen != c.seen || counters.Captured != c.captured {
+				t.Errorf("%+v in pieces of %d: %d packets, %+v, %v", c, pace, len(all), counters, err)
+			}
+		}
+	}
+}
