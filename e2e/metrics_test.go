@@ -49,8 +49,8 @@ func (l *lab) loopback(t testing.TB) {
 // metricsAt is where a process says that its metrics are.
 func (p *process) metricsAt(t testing.TB) string {
 	t.Helper()
-	p.stderr.await("/metrics\n")
-	at := regexp.MustCompile(`metrics on http://(127\.0\.0\.1:\d+)/metrics\n`).FindStringSubmatch(p.stderr.String())
+	p.stderr.await("/metrics\"")
+	at := regexp.MustCompile(`metrics on http://(127\.0\.0\.1:\d+)/metrics"`).FindStringSubmatch(p.stderr.String())
 	if at == nil {
 		t.Fatalf("it does not say where the metrics are:\n%s", &p.stderr)
 	}

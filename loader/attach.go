@@ -372,6 +372,10 @@ func (a *Attachment) Returns() error {
 	return nil
 }
 
+// Down reports whether the interface was down when the program came: it receives
+// nothing until somebody sets it up.
+func (a *Attachment) Down() bool { return a.site != nil && !a.site.link.up }
+
 // Away is for how long the interface's link was away because the program came, and
 // after Close because it went, too: drivers that make their queues anew, of which
 // Auto asks for no native program.

@@ -55,6 +55,7 @@ type link struct {
 	kind     uint16              // of link layer: unix.ARPHRD_
 	master   int                 // index of the interface that it is a port of, or 0
 	lower    int                 // index of that which it is made on, as a VLAN is, or 0
+	up       bool                // administratively (IFF_UP)
 	carrier  bool                // up, and its link is (IFF_LOWER_UP)
 	programs [Offload + 1]uint32 // id of the XDP program, 0 for none, by mode
 }
@@ -138,7 +139,7 @@ func parseLink(message []byte) (link, error) {
 		return link{}, errors.New("short netlink message")
 	}
 	info := nl.DeserializeIfInfomsg(message)
-	l := link{index: int(info.Index), kind: info.Type, carrier: info.Flags&unix.IFF_LOWER_UP != 0}
+	l := link{index: int(info.Index), kind: info.Type, up: info.Flags&unix.IFF_UP != 0, carrier: info.Flags&unix.IFF_LOWER_UP != 0}
 	var on uint32
 	var elsewhere bool
 	var made []byte

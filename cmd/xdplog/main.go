@@ -18,6 +18,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
@@ -51,8 +54,10 @@ func main() {
 // line on stderr.
 func execute(args []string, env run.Environment) int {
 	terminal := term.IsTerminal(env.Stderr)
-	env.Stderr = term.NewPatientWriter(env.Stderr)
+	messages := &format.Messages{To: term.NewPatientWriter(env.Stderr)}
+	env.Stderr = messages
 	command := newCommand(env)
+	command.PersistentPreRun = func(cmd *cobra.Command, _ []string) { structure(messages, cmd) }
 	forgive(command, args)
 	command.SetArgs(filterNumbers(command, args))
 	cmd, err := command.ExecuteC()
@@ -60,14 +65,36 @@ func execute(args []string, env run.Environment) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(env.Stderr, "xdplog: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
-	if terminal {
+	if messages.JSON = false; !errors.As(err, new(usageError)) { // which is for whoever types it
+		structure(messages, cmd)
+	}
+	fmt.Fprintf(messages, "%s%s\n", format.Fault, strings.ReplaceAll(err.Error(), "\n", " "))
+	if terminal && !messages.JSON {
 		io.WriteString(env.Stderr, caret(err))
 	}
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// structure has messages be objects where a command's output is.
+func structure(messages *format.Messages, cmd *cobra.Command) {
+	given := func(name string) any {
+		if flag := cmd.Flags().Lookup(name); flag != nil {
+			return flag.Value
+		}
+		return nil
+	}
+	switch output := given("output").(type) {
+	case value[format.Kind]:
+		messages.JSON = output.target.Machine
+	case value[string]:
+		messages.JSON = *output.target == "json"
+	}
+	if precision, ok := given("time-precision").(value[string]); ok {
+		messages.Micro = *precision.target == "micro"
+	}
 }
 
 // A usageError is a command line that makes no sense.

@@ -63,6 +63,18 @@ func (e *Encoder) AppendStats(b []byte, c, before wire.Counters, seconds float64
 	return append(b, "}}\n"...)
 }
 
+// AppendMessage appends the line of a message for people, with its level in the words
+// of syslog, as "Notice" and "Error". As AppendCounters.
+//
+//	{"timestamp":"2026-11-23T08:57:41.000112233Z","event_type":"engine","log_level":"Notice","engine":{"message":"listening on eth0 …"}}
+func (e *Encoder) AppendMessage(b []byte, level, message string, at time.Time) []byte {
+	clock := utc()
+	b = e.appendStart(b, &clock, at, "engine")
+	b = words.AppendQuoted(append(b, `,"log_level":`...), level)
+	b = words.AppendQuoted(append(b, `,"engine":{"message":`...), message)
+	return append(b, "}}\n"...)
+}
+
 // appendName begins the i-th field of an object.
 func appendName(b []byte, i int, name string) []byte {
 	b = append(b, "{,"[min(i, 1)], '"')

@@ -34,6 +34,7 @@ type attachment interface {
 	Beside() *loader.Program
 	Fallback() error
 	Returns() error
+	Down() bool
 	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error
@@ -145,6 +146,9 @@ func (s *session) greet() {
 			what = "sent packets only"
 		}
 		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what)
+		if a.Down() {
+			fmt.Fprintf(s.Stderr, "%s is down, and receives nothing until it is set up: ip link set %[1]s up\n", names.OneWord(a.Interface()))
+		}
 	}
 	if s.metrics != "" {
 		fmt.Fprintf(s.Stderr, "metrics on %s\n", s.metrics)

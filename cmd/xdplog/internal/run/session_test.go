@@ -24,6 +24,7 @@ type fakeAttachment struct {
 	lost     chan error
 	fallback error
 	tookOver int
+	down     bool
 	closeErr error
 	close    sync.Once
 	refusals int           // times that it can't be taken off, yet
@@ -37,6 +38,7 @@ func newFakeAttachment() *fakeAttachment {
 func (*fakeAttachment) Interface() string       { return "eth0" }
 func (*fakeAttachment) Place() asm.Place        { return asm.XDP }
 func (*fakeAttachment) Mode() loader.Mode       { return loader.Generic }
+func (a *fakeAttachment) Down() bool            { return a.down }
 func (*fakeAttachment) Beside() *loader.Program { return nil }
 func (a *fakeAttachment) Fallback() error       { return a.fallback }
 func (*fakeAttachment) Returns() error          { return nil }
@@ -116,6 +118,17 @@ func TestSignalDrains(t *testing.T) {
 	f := newFixture(5000)
 	f.signals <- syscall.SIGTERM
 	f.check(t, f.run(context.Background()), 5000, "<nil>", closing(5000))
+}
+
+// TestDown says that nothing will come.
+func TestDown(t *testing.T) {
+	f := newFixture(0)
+	f.attachment.down = true
+	f.greet()
+	want := "listening on eth0 (generic XDP), received packets only; Ctrl-C ends\neth0 is down, and receives nothing until it is set up: ip link set eth0 up\n"
+	if f.errs.String() != want {
+		t.Errorf("it says %q, want %q", f.errs.String(), want)
+	}
 }
 
 // TestAsked prints the counters meanwhile.

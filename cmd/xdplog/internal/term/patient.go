@@ -27,6 +27,9 @@ type PatientWriter struct {
 // NewPatientWriter returns a writer to w.
 func NewPatientWriter(w io.Writer) *PatientWriter { return &PatientWriter{to: w} }
 
+// Unwrap implements [Wrapper].
+func (w *PatientWriter) Unwrap() io.Writer { return w.to }
+
 // Write writes b to the end or gives up with [ErrStuck], with b or a part of it perhaps
 // written later. It is quick to refuse more while that lasts.
 func (w *PatientWriter) Write(b []byte) (int, error) {

@@ -18,10 +18,14 @@ import (
 )
 
 // IsTerminal reports whether somebody looks at what is written to w, or enters
-// what is read from it: an [*os.File], or a [PatientWriter] to one.
+// what is read from it: an [*os.File], or a [Wrapper] of one.
 func IsTerminal(w any) bool {
-	if patient, ok := w.(*PatientWriter); ok {
-		w = patient.to
+	for {
+		wrapper, ok := w.(Wrapper)
+		if !ok {
+			break
+		}
+		w = wrapper.Unwrap()
 	}
 	file, ok := w.(*os.File)
 	if !ok || file == nil {
@@ -30,6 +34,9 @@ func IsTerminal(w any) bool {
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
 	return err == nil
 }
+
+// A Wrapper writes to another writer.
+type Wrapper interface{ Unwrap() io.Writer }
 
 // TakeBack takes the last n bytes that were written out of a file again. It can't
 // out of a pipe, and doesn't where others' bytes follow.
