@@ -58,10 +58,10 @@ type counters struct {
 	Lost       uint64 `json:"lost"`
 }
 
-// statsLine is a line of counters, byte for byte; with rates under --stats.
+// statsLine is a line of counters, byte for byte; with rates under --stats, and sums under --flows.
 var statsLine = regexp.MustCompile(`(?m)^\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z","event_type":"stats",` +
 	`"stats":(\{"seen":\d+,"matched":\d+,"sampled_out":\d+,"captured":\d+,"lost":\d+\})` +
-	`(?:,"rates":\{"seen":[\d.]+,"matched":[\d.]+,"sampled_out":[\d.]+,"captured":[\d.]+,"lost":[\d.]+\})?\}$`)
+	`(?:,"rates":\{"seen":[\d.]+,"matched":[\d.]+,"sampled_out":[\d.]+,"captured":[\d.]+,"lost":[\d.]+\})?(?:,"flows":\{[^}]*\})?\}$`)
 
 // parseCounters returns all counters in a text, oldest first.
 func parseCounters(text string) ([]counters, error) {

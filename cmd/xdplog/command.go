@@ -34,6 +34,8 @@ const rootExamples = `  xdplog                        what the default route's i
                                 connection attempts
   xdplog -i eth0 --direction inout tcp port 443
                                 both halves of connections
+  xdplog -i eth0 --direction inout --flows
+                                one line for each conversation, at its end
   xdplog -d 'udp port 53'       the program that this filter makes
   xdplog -r file.pcap arp       ARP packets in a capture file
   xdplog -i eth0 -w out.pcapng  the packets themselves, in a file

@@ -49,6 +49,7 @@ type options struct {
 	netns        string
 	stats        time.Duration // 0: at the end alone
 	metrics      string        // address of the Prometheus endpoint; "": none
+	flow         flowOptions
 	style        format.Style
 	detail       detail.Options // of packets, in the lines
 	location     *time.Location // of times in text; nil: this machine's
@@ -73,6 +74,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[uint64]{&o.skip, parseCount, "N"}, "skip", "leave out the first N events")
 	addCount(flags, &o.counting)
 	flags.VarP(once(&o.filterFile, parseFilterFile, "FILE"), "filter-file", "F", "take the filter from a file, - for stdin; # begins a comment")
+	o.flow.addFlags(cmd)
 	flags.Var(value[time.Duration]{&o.duration, parseDuration, "D"}, "duration", "stop after D: 10s, 5m, 1h30m")
 	o.addAll(flags)
 	o.addPlace(cmd)
@@ -196,6 +198,9 @@ func (o *options) check(given *pflag.FlagSet) error {
 	if err := o.checkDetail(given); err != nil {
 		return err
 	}
+	if err := o.flow.check(o, given); err != nil {
+		return err
+	}
 	if len(o.verdicts) > 0 {
 		switch {
 		case o.direction != run.In:
@@ -251,7 +256,7 @@ func (o *options) check(given *pflag.FlagSet) error {
 		return nil
 	}
 	if o.dump {
-		for _, name := range runFlags {
+		for _, name := range append(runFlags[:], flowFlags[:]...) {
 			if given.Changed(name) {
 				return usage("--%s is about a run: --dump only prints the program", name)
 			}
@@ -345,6 +350,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Pcap:           o.pcap,
 		SnapLen:        o.snapLen,
 		Metrics:        o.metrics,
+		Flows:          o.flow.run(),
 		Count:          o.count,
 		Skip:           o.skip,
 		Counting:       o.counting,

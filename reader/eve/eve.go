@@ -7,10 +7,11 @@
 // which is one object; a field that the packet does not have is left out; the
 // output is UTF-8, whatever an interface is called.
 //
-// It imports reader, words and asm/wire.
+// It imports reader, reader/flow, words and asm/wire.
 package eve
 
 import (
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -68,10 +69,7 @@ func utc() words.Clock { return words.Clock{Layout: "2006-01-02T15:04:05.", Loca
 //
 // It allocates nothing where b has room, but for the first event of a protocol.
 func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
-	if e.clock.Location == nil {
-		e.clock = utc()
-	}
-	b = e.appendStart(b, &e.clock, event.Time, "packet")
+	b = e.begin(b, event.Time, "packet")
 	b = e.appendInterface(b, `,"in_iface":`, event.Interface)
 	if event.Port != 0 {
 		b = e.appendInterface(b, `,"in_port":`, event.Port)
@@ -88,9 +86,8 @@ func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 		b = e.appendIP(b, event)
 	}
 	if event.HasTCPFlags {
-		const hex = "0123456789abcdef"
-		b = append(b, `,"tcp_flags":"`...)
-		b = append(b, hex[event.TCPFlags>>4], hex[event.TCPFlags&0xf], '"')
+		b = append(b, `,"tcp_flags":`...)
+		b = appendHex(b, event.TCPFlags)
 	}
 	if event.Fragment {
 		b = append(b, `,"fragment":true`...)
@@ -99,6 +96,20 @@ func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 		b = append(b, `,"truncated":true`...)
 	}
 	return append(b, "}\n"...)
+}
+
+// appendHex appends two digits in quotes.
+func appendHex(b []byte, n uint8) []byte {
+	const hex = "0123456789abcdef"
+	return append(b, '"', hex[n>>4], hex[n&0xf], '"')
+}
+
+// begin appends what a line begins with whose time is like to be in the second of the last one.
+func (e *Encoder) begin(b []byte, t time.Time, eventType string) []byte {
+	if e.clock.Location == nil {
+		e.clock = utc()
+	}
+	return e.appendStart(b, &e.clock, t, eventType)
 }
 
 // appendStart is [Encoder.appendStart] of the zero encoder.
@@ -110,14 +121,18 @@ func appendStart(b []byte, c *words.Clock, t time.Time, eventType string) []byte
 func (e *Encoder) appendStart(b []byte, c *words.Clock, t time.Time, eventType string) []byte {
 	b = append(b, `{"timestamp":"`...)
 	b = c.AppendSecond(b, t)
-	if e.Micro {
-		b = words.AppendDigits(b, t.Nanosecond()/1000, 6)
-	} else {
-		b = words.AppendDigits(b, t.Nanosecond(), 9)
-	}
+	b = e.appendFraction(b, t)
 	b = append(b, `Z","event_type":"`...)
 	b = append(b, eventType...)
 	return append(b, '"')
+}
+
+// appendFraction appends the digits of a time behind its second.
+func (e *Encoder) appendFraction(b []byte, t time.Time) []byte {
+	if e.Micro {
+		return words.AppendDigits(b, t.Nanosecond()/1000, 6)
+	}
+	return words.AppendDigits(b, t.Nanosecond(), 9)
 }
 
 func (e *Encoder) appendInterface(b []byte, field string, index int) []byte {
@@ -182,32 +197,36 @@ func appendVLAN(b []byte, ids []uint16) []byte {
 func (e *Encoder) appendIP(b []byte, event *reader.Event) []byte {
 	b = append(b, `,"ip_v":`...)
 	b = append(b, '0'+event.IPVersion)
-	b = append(b, `,"src_ip":"`...)
-	b = event.Source.Addr().AppendTo(b)
-	b = append(b, '"')
-	if event.HasPorts {
-		b = append(b, `,"src_port":`...)
-		b = strconv.AppendUint(b, uint64(event.Source.Port()), 10)
-	}
-	b = append(b, `,"dest_ip":"`...)
-	b = event.Destination.Addr().AppendTo(b)
-	b = append(b, '"')
-	if event.HasPorts {
-		b = append(b, `,"dest_port":`...)
-		b = strconv.AppendUint(b, uint64(event.Destination.Port()), 10)
-	}
+	b = appendEndpoint(b, "src", event.Source, event.HasPorts)
+	b = appendEndpoint(b, "dest", event.Destination, event.HasPorts)
 	b = append(b, e.protocol(event.Protocol)...)
+	b = append(b, `,"ttl":`...)
 	return strconv.AppendUint(b, uint64(event.TTL), 10)
 }
 
-// protocol is the two fields of a protocol, and the name of the next one.
+func appendEndpoint(b []byte, end string, at netip.AddrPort, hasPort bool) []byte {
+	b = append(b, `,"`...)
+	b = append(b, end...)
+	b = append(b, `_ip":"`...)
+	b = at.Addr().AppendTo(b)
+	b = append(b, '"')
+	if hasPort {
+		b = append(b, `,"`...)
+		b = append(b, end...)
+		b = append(b, `_port":`...)
+		b = strconv.AppendUint(b, uint64(at.Port()), 10)
+	}
+	return b
+}
+
+// protocol is the two fields of a protocol.
 func (e *Encoder) protocol(number uint8) string {
 	if e.protocols[number] == "" {
 		b := append([]byte(nil), `,"proto":`...)
 		b = words.AppendQuoted(b, words.Protocol(number))
 		b = append(b, `,"proto_number":`...)
 		b = strconv.AppendUint(b, uint64(number), 10)
-		e.protocols[number] = string(append(b, `,"ttl":`...))
+		e.protocols[number] = string(b)
 	}
 	return e.protocols[number]
 }

@@ -19,11 +19,7 @@ func (closingLines) AppendCounters(b []byte, c wire.Counters, _ time.Time) []byt
 }
 
 func appendPackets(b []byte, n uint64, what string) []byte {
-	b = strconv.AppendUint(b, n, 10)
-	b = append(b, " packet"...)
-	if n != 1 {
-		b = append(b, 's')
-	}
+	b = appendCount(b, n, "packet")
 	b = append(b, ' ')
 	b = append(b, what...)
 	return append(b, '\n')

@@ -8,8 +8,8 @@
 // event, and allocates nothing for it; names that come from a file can't break a
 // line or command a terminal.
 //
-// It imports detail, names and term beside it, words, and the library's reader, reader/eve
-// and asm/wire.
+// It imports detail, names and term beside it, words, and the library's reader, reader/eve,
+// reader/flow and asm/wire.
 package format
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
+	"github.com/xdplog/xdplog/reader/flow"
 )
 
 // kinds are all formats, the default first. One more is a file with what makes
@@ -52,6 +53,9 @@ type Format interface {
 	// one goroutine at a time.
 	AppendEvent(b []byte, e *reader.Event, p detail.Packet) []byte
 
+	// AppendFlow appends the line of one flow. As AppendEvent.
+	AppendFlow(b []byte, f *flow.Flow) []byte
+
 	// AddInterface makes known an interface that was found on the way, without
 	// a name perhaps. It is called as AppendEvent is.
 	AddInterface(i names.Interface)
@@ -59,6 +63,9 @@ type Format interface {
 	// AppendCounters appends the counters as they stood at a time. It may be
 	// called while another goroutine appends events.
 	AppendCounters(b []byte, c wire.Counters, at time.Time) []byte
+
+	// AppendFlowCounters appends also the sums over flows. As AppendCounters.
+	AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time) []byte
 
 	// AppendStats appends a line of the counters so far and of how many there
 	// were per second, in the seconds since they were before. As AppendCounters.

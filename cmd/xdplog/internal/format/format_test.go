@@ -9,6 +9,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/eventtest"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
+	"github.com/xdplog/xdplog/reader/flow"
 )
 
 // newFormat is one by its name.
@@ -249,6 +250,56 @@ func TestCounters(t *testing.T) {
 		f := newFormat(t, c.output, eventtest.Interfaces)
 		if got := string(f.AppendCounters(nil, c.counters, eventtest.Time)); got != c.want {
 			t.Errorf("%s:\ngot  %q\nwant %q", c.output, got, c.want)
+		}
+	}
+}
+
+// TestFlows is a flow as each format writes it.
+func TestFlows(t *testing.T) {
+	e := eventtest.Usual()
+	f := flow.Flow{
+		Client: e.Source, Server: e.Destination, HasPorts: true, IPVersion: 4, Protocol: 6, EtherType: 0x0800,
+		VLAN: [2]uint16{10}, VLANs: 1, Interface: 2, Direction: wire.In,
+		ToServer: flow.Side{Packets: 6, Bytes: 480, TCPFlags: 0x1b}, ToClient: flow.Side{Packets: 1, Bytes: 1, TCPFlags: 0xf4},
+		Start: e.Time, End: e.Time.Add(1900 * time.Millisecond), Ended: e.Time.Add(time.Minute), State: flow.Closed, Reason: flow.Full,
+		Verdict: wire.Drop, Verdicts: [...]uint64{wire.Drop: 3, wire.Pass: 4, wire.Redirect: 0},
+	}
+	check := func(format Format, want string) {
+		t.Helper()
+		if got := string(format.AppendFlow([]byte("before\n"), &f)); got != "before\n"+want {
+			t.Errorf("got  %q\nwant %q", got, "before\n"+want)
+		}
+	}
+	check(newText(eventtest.Interfaces, time.UTC), "08:57:41.123456 eth0 in tcp 60.235.240.157:443 > 10.0.0.2:51324 6 packets 480 bytes [FSP.], 1 packet 1 byte [R.UEW] back, 1.900s, closed (forced) vlan 10 drop\n")
+	check(newJSON(eventtest.Interfaces), `{"timestamp":"2023-01-25T08:58:41.123456789Z","event_type":"flow","in_iface":"eth0","direction":"in","vlan":[10],`+
+		`"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"TCP","proto_number":6,`+
+		`"verdict":"drop","verdicts":{"drop":3,"pass":4},"flow":{"pkts_toserver":6,"pkts_toclient":1,"bytes_toserver":480,"bytes_toclient":1,`+
+		`"start":"2023-01-25T08:57:41.123456789Z","end":"2023-01-25T08:57:43.023456789Z","age":2,"emergency":true,"state":"closed","reason":"forced","alerted":false},`+
+		`"tcp":{"tcp_flags":"ff","tcp_flags_ts":"1b","tcp_flags_tc":"f4","syn":true,"fin":true,"rst":true,"psh":true,"ack":true,"urg":true,"ecn":true,"cwr":true}}`+"\n")
+	check(newLog(false), "[2023-01-25T08:57:41Z INFO  xdplog] SRC IP: 60.235.240.157, SRC_PORT: 443\n")
+	check(none{}, "")
+
+	f = flow.Flow{EtherType: 0x0806, Interface: 2, ToServer: flow.Side{Packets: 1, Bytes: 42}, Start: e.Time, End: e.Time, Ended: e.Time}
+	check(newText(eventtest.Interfaces, time.UTC), "08:57:41.123456 eth0 arp 1 packet 42 bytes, 0.000s, new\n")
+	check(newJSON(eventtest.Interfaces), `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"flow","in_iface":"eth0","ether_type":2054,`+
+		`"flow":{"pkts_toserver":1,"pkts_toclient":0,"bytes_toserver":42,"bytes_toclient":0,"start":"2023-01-25T08:57:41.123456789Z","end":"2023-01-25T08:57:41.123456789Z","age":0,"state":"new","reason":"timeout","alerted":false}}`+"\n")
+	for _, name := range Names() {
+		format := newFormat(t, name, eventtest.Interfaces)
+		b := make([]byte, 0, 4096)
+		if n := testing.AllocsPerRun(10, func() { b = format.AppendFlow(b[:0], &f) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func TestFlowCounters(t *testing.T) {
+	c, flows := wire.Counters{Seen: 9, Captured: 7}, flow.Stats{Packets: 7, Begun: 3, Ended: 1, Early: 1}
+	for name, want := range map[string]string{
+		"json": `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"stats","stats":{"seen":9,"matched":7,"sampled_out":0,"captured":7,"lost":0},"flows":{"total":3,"active":2,"packets":7,"early":1}}` + "\n",
+		"none": "7 packets captured\n7 packets received by filter\n0 packets dropped by kernel\n3 flows of 7 packets, 2 of them open, 1 ended early for want of room\n",
+	} {
+		if got := string(newFormat(t, name, nil).AppendFlowCounters(nil, c, flows, eventtest.Time)); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	}
 }

@@ -102,6 +102,8 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		record:      packets,
 		take:        o.Packets,
 		unseen:      o.silent(),
+		flows:       o.folding(events.SetDeadline),
+		oneSided:    o.Direction != InOut,
 		Environment: env,
 	}
 	if endpoint != nil {

@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"runtime"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -78,6 +79,39 @@ func (m *goMachine) run(packets []capfile.Packet, into []reader.Packet, options 
 func (m *goMachine) counters(selected wire.Counters) (wire.Counters, error) { return selected, nil }
 
 func (m *goMachine) Close() error { return nil }
+
+// stepMachine is goMachine where it shows only behind a packet whether there is to be
+// another one: it selects itself, packet by packet, and so has counted none behind.
+type stepMachine struct {
+	goMachine
+	mu      sync.Mutex // of counted, which are the engine's after each run
+	counted wire.Counters
+}
+
+func (m *stepMachine) selector() capfile.Selector { return nil }
+
+func (m *stepMachine) run(packets []capfile.Packet, into []reader.Packet, options *[]capfile.Options) (ran, n int, err error) {
+	for ran < len(packets) && n < len(into) {
+		p := &packets[ran]
+		ran++
+		if m.engine.Run(&m.record, p.Frame(), int(p.Length)) {
+			into[n].Event = reader.FromRecord(&m.record)
+			was(&into[n], p)
+			*options = append(*options, p.Options())
+			n++
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counted = m.engine.Counters()
+	return ran, n, nil
+}
+
+func (m *stepMachine) counters(wire.Counters) (wire.Counters, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.counted, nil
+}
 
 // was sets what an event is not told by the frame.
 func was(event *reader.Packet, p *capfile.Packet) {

@@ -41,6 +41,9 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		return err
 	}
 	defer machine.Close()
+	if whole, ok := machine.(*goMachine); ok && o.Flows != nil && o.Count > 0 {
+		machine = &stepMachine{goMachine: *whole}
+	}
 	lines := o.format(nil, env.Stdout)
 	ctx, cancel := timeout(ctx, o.Duration)
 	defer cancel()
@@ -77,6 +80,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		record:      record,
 		take:        o.Packets,
 		unseen:      o.silent(),
+		flows:       o.folding(nil),
 		Environment: env,
 	}
 	err = s.run(ctx)
@@ -98,6 +102,7 @@ type fileSource struct {
 	frames    bool            // packets are asked for as Ethernet frames
 	limit     uint64          // events; 0: all, or as many as are selected
 	delivered uint64
+	enough    bool // no more is read, for who reads has written what is wanted
 
 	at   *capfile.Packets // being run, from next on; kept until their events are used
 	next int
@@ -119,7 +124,7 @@ func (s *fileSource) ReadPackets(packets []reader.Packet) (int, error) {
 		packets = packets[:min(uint64(len(packets)), s.limit-s.delivered)]
 	}
 	for {
-		if s.limit > 0 && s.delivered == s.limit {
+		if s.enough || s.limit > 0 && s.delivered == s.limit {
 			return 0, io.EOF
 		}
 		if s.at != nil && s.next == len(s.at.List) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
@@ -43,11 +44,12 @@ type pump struct {
 	sorted bool                  // by the source
 	record *capfile.Writer       // nil: none
 	take   func([]reader.Packet) // in place of format and to; nil: these
+	flows  *folding              // of events; nil: these are written themselves
 
 	enough chan struct{} // closed when there is no reason to go on
 	done   chan struct{} // closed when the source has ended
 
-	written atomic.Uint64 // events whose lines were written
+	written atomic.Uint64 // events, or flows, whose lines were written
 	skipped atomic.Uint64 // events that were left out
 	steps   atomic.Uint64 // how often the pump got on; odd during a write
 
@@ -80,6 +82,12 @@ func (p *pump) run() {
 		}
 	}()
 	packets := make([]reader.Packet, batch)
+	if p.flows != nil {
+		if _, ok := p.source.(*fileSource); ok && p.limit > 0 {
+			packets = packets[:1] // the counters speak of no packet behind the last one
+		}
+		p.flows.begin(p)
+	}
 	for {
 		n, err := p.source.ReadPackets(packets)
 		p.delivered += uint64(n)
@@ -89,10 +97,15 @@ func (p *pump) run() {
 			slices.SortStableFunc(packets[:n], func(a, b reader.Packet) int { return a.Time.Compare(b.Time) })
 		}
 		p.write(packets[:n])
+		if p.flows != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			p.advance(time.Now())
+			continue
+		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				p.err = err
 			}
+			p.endFlows()
 			p.endRecord()
 			return
 		}
@@ -102,6 +115,10 @@ func (p *pump) run() {
 // write writes packets and the lines of their events, as many as the limit
 // allows.
 func (p *pump) write(packets []reader.Packet) {
+	if p.flows != nil { // which counts on also where nothing can be written
+		p.fold(packets)
+		return
+	}
 	if p.writeErr.Load() != nil {
 		return
 	}
@@ -127,13 +144,14 @@ func (p *pump) write(packets []reader.Packet) {
 		p.take(packets)
 	}
 	for i := 0; i < len(packets) && p.take == nil; i++ {
-		packet := detail.Packet{Data: packets[i].Data}
-		if i < len(options) {
-			packet.Frame = options[i].Frame()
-		}
-		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, packet)
+		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, detailOf(packets, options, i))
 		p.ends = append(p.ends, len(p.lines))
 	}
+	p.flush(uint64(len(packets)))
+}
+
+// flush writes the lines of so many events.
+func (p *pump) flush(events uint64) {
 	if len(p.lines) > 0 {
 		p.steps.Add(1)
 		n, err := p.to.Write(p.lines)
@@ -147,9 +165,18 @@ func (p *pump) write(packets []reader.Packet) {
 			return
 		}
 	}
-	if p.written.Add(uint64(len(packets))) == p.limit && p.limit > 0 {
+	if p.written.Add(events) == p.limit && p.limit > 0 {
 		p.end()
 	}
+}
+
+// detailOf is what the bytes of a packet say beside its event.
+func detailOf(packets []reader.Packet, options []capfile.Options, i int) detail.Packet {
+	packet := detail.Packet{Data: packets[i].Data}
+	if i < len(options) {
+		packet.Frame = options[i].Frame()
+	}
+	return packet
 }
 
 // options are those of the packets at hand, where they are a file's.
@@ -176,12 +203,34 @@ func (p *pump) endRecord() {
 // ofRun is the counters without what was captured after the last event that was
 // wanted: it takes a moment to detach.
 func (p *pump) ofRun(c wire.Counters) wire.Counters {
-	wanted := p.skipped.Load() + p.limit
-	if p.limit > 0 && p.written.Load() == p.limit && c.Captured > wanted {
+	if wanted := p.taken(); p.reached() && c.Captured > wanted {
 		c.Seen -= min(c.Seen, c.Captured-wanted)
 		c.Captured = wanted
 	}
 	return c
+}
+
+// reached reports whether as much was written as is wanted.
+func (p *pump) reached() bool { return p.limit > 0 && p.written.Load() == p.limit }
+
+// taken is how many of the events were written, left out, or put into flows.
+func (p *pump) taken() uint64 {
+	if p.flows != nil {
+		return p.flows.sums().Packets
+	}
+	return p.skipped.Load() + p.written.Load()
+}
+
+// unwritten says what was not written that should have been, of so many events that
+// were captured.
+func (p *pump) unwritten(captured uint64) string {
+	switch {
+	case p.flows == nil:
+		return fmt.Sprintf("%d captured events not written", captured-min(captured, p.taken()))
+	case p.flows.First:
+		return fmt.Sprintf("%d first packets of conversations not written", p.flows.sums().Begun-p.written.Load())
+	}
+	return fmt.Sprintf("%d flows not written", p.flows.sums().Begun-p.written.Load())
 }
 
 // fail ends the writing, with so many of the packets at hand written.

@@ -59,6 +59,7 @@ type Options struct {
 	SnapLen  int            // bytes of each packet in it
 	Pcap     bool           // it is a pcap file, not pcapng
 	Metrics  string         // address of the Prometheus endpoint; "": none
+	Flows    *Flows         // conversations, in place of packets; nil: these
 
 	// How long, and what is said of it on stderr.
 	Count    uint64        // events to print; 0: no limit
@@ -129,9 +130,17 @@ func (o *Options) record(env Environment) (*capfile.Writer, error) {
 	}
 }
 
+// folding is what makes conversations of events; nil: nothing is to.
+func (o *Options) folding(deadline func(time.Time)) *folding {
+	if o.Flows == nil {
+		return nil
+	}
+	return &folding{Flows: *o.Flows, deadline: deadline}
+}
+
 // wanted is how many events are to be had; 0: all.
 func (o *Options) wanted() uint64 {
-	if o.Count == 0 {
+	if o.Count == 0 || o.Flows != nil { // of which one takes any number
 		return 0
 	}
 	return o.Count + o.Skip

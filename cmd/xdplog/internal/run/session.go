@@ -59,6 +59,8 @@ type session struct {
 	record      *capfile.Writer       // of packets; nil: none
 	unseen      bool                  // nothing is written to stdout
 	take        func([]reader.Packet) // in place of lines; nil: lines
+	flows       *folding              // of events; nil: they are printed themselves
+	oneSided    bool                  // of each conversation one side is seen
 	Environment
 }
 
@@ -79,7 +81,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows}
 	pump.start()
 
 	cause := s.wait(ctx, pump, lost, closed)
@@ -144,6 +146,9 @@ func (s *session) greet() {
 			}
 		case asm.TCEgress:
 			what = "sent packets only"
+		}
+		if s.flows != nil && s.oneSided {
+			what += ": of each flow that side (both: --direction inout)"
 		}
 		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what)
 		if a.Down() {
@@ -222,7 +227,7 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 				return err
 			}
 			stats.clear()
-			s.print(counters)
+			s.print(p, counters)
 		case <-tick:
 			counters, err := s.source.Counters()
 			if err != nil {
@@ -313,15 +318,15 @@ func (s *session) conclude(p *pump, drained error) error {
 		return err
 	}
 	skipped := p.skipped.Load()
-	missing := counters.Captured - min(counters.Captured, p.written.Load()+skipped)
+	missing := counters.Captured - min(counters.Captured, p.taken())
 	if s.counted {
 		skipped, missing = min(s.skip, counters.Captured), 0
 	}
 	switch {
 	case drained != nil:
-		err = fmt.Errorf("%w: %d captured events not written", drained, missing)
+		err = fmt.Errorf("%w: %s", drained, p.unwritten(counters.Captured))
 	case p.failure() != nil:
-		err = fmt.Errorf("%w: %d captured events not written", p.failure(), missing)
+		err = fmt.Errorf("%w: %s", p.failure(), p.unwritten(counters.Captured))
 	case p.err != nil:
 		err = p.err
 	case !s.counted && p.delivered < counters.Captured:
@@ -336,7 +341,7 @@ func (s *session) conclude(p *pump, drained error) error {
 	if s.quiet {
 		return err
 	}
-	s.print(of)
+	s.print(p, of)
 	if skipped > 0 {
 		fmt.Fprintf(s.Stderr, "%d of the captured packets were left out\n", skipped)
 	}
@@ -354,6 +359,13 @@ func (s *session) tell(packets uint64) error {
 }
 
 // print prints counters on stderr. That they can't be, nobody can be told.
-func (s *session) print(c wire.Counters) {
-	s.Stderr.Write(s.format.AppendCounters(nil, c, time.Now()))
+func (s *session) print(p *pump, c wire.Counters) {
+	switch {
+	case p.flows == nil:
+		s.Stderr.Write(s.format.AppendCounters(nil, c, time.Now()))
+	case p.flows.First && !s.kind.Machine:
+		s.Stderr.Write(p.flows.appendFirsts(s.format.AppendCounters(nil, c, time.Now())))
+	default:
+		s.Stderr.Write(s.format.AppendFlowCounters(nil, c, p.flows.sums(), time.Now()))
+	}
 }
