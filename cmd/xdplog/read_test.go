@@ -176,7 +176,7 @@ func TestReadBroken(t *testing.T) {
 		{"cut in the header", file[:10], -1, "f.pcap: truncated dump file: it ends in its header"},
 		{"one byte", file[:1], -1, "f.pcap: truncated dump file: it ends in its header"},
 		{"gzip that is cut", []byte{0x1f, 0x8b, 8, 0}, -1, "f.pcap: truncated dump file: it ends in its header"},
-		{"zstd", []byte{0x28, 0xb5, 0x2f, 0xfd}, -1, "f.pcap is compressed: take zstd -dc FILE | xdplog -r -"},
+		{"lzip", []byte("LZIP"), -1, "f.pcap is compressed: take lzip -dc FILE | xdplog -r -"},
 		{"Wi-Fi", wifi, -1, "f.pcap: link type IEEE802_11 (105) is not read: Ethernet, Linux cooked, raw IP and loopback are"},
 		{"cut in a packet's header", file[:24+10*packet+7], 10, "f.pcap: truncated dump file: it ends in packet 11"},
 		{"cut behind a packet's header", file[:24+10*packet+16], 10, "f.pcap: truncated dump file: it ends in packet 11"},

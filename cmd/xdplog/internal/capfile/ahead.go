@@ -2,6 +2,7 @@ package capfile
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -176,10 +177,10 @@ func (a *Ahead) run() {
 			a.file.batch.add(packet, &a.by)
 		}
 	}
-	switch err {
-	case ErrInterrupted:
+	switch {
+	case errors.Is(err, ErrInterrupted):
 		return
-	case nil:
+	case err == nil:
 		err = io.EOF // there is as much as was to be
 	}
 	a.file.batch.Err = err

@@ -7,12 +7,11 @@
 //
 // The formats are read and written here, not by a library: pcapgo, which did it before, gets the times of some resolutions
 // wrong, stops at files that libpcap reads, takes ten times as long, and makes the command 2 MB larger. The package imports
-// names, term and version beside it, and the library's reader and asm/wire.
+// names, term and version beside it, and the library's reader and asm/wire. What a file is packed by, libraries unpack.
 package capfile
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -100,31 +99,23 @@ func (f *File) Close() error {
 	return nil
 }
 
-// compressed are the kinds of files that a tool has to unpack before.
-var compressed = []struct{ magic, tool string }{
-	{"\x28\xb5\x2f\xfd", "zstd"}, {"\xfd7zX", "xz"}, {"BZh", "bzip2"}, {"\x04\x22\x4d\x18", "lz4"},
-}
-
 // readHeader reads the header of a capture file, by the name for errors.
 func readHeader(name string, from io.Reader) (*File, error) {
 	f := &File{name: name, left: make(map[linkType]uint64), batch: new(Packets)}
 	f.scanner = scanner{from: from, fresh: f.batch.memory}
 	magic, err := f.scanner.peek(4)
-	if err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
-		magic, err = f.unpack(from)
+	if err == nil {
+		magic, err = f.unpack(magic, from)
 	}
 	switch {
 	case err == io.EOF:
 		return nil, fmt.Errorf("%s is empty, which is not a capture file", f.name)
 	case err == io.ErrUnexpectedEOF:
 		return nil, fmt.Errorf("%s: truncated dump file: it ends in its header", f.name)
+	case errors.As(err, new(errPacked)):
+		return nil, fmt.Errorf("%s %w", f.name, err)
 	case err != nil:
 		return nil, f.fail(err)
-	}
-	for _, c := range compressed {
-		if strings.HasPrefix(string(magic), c.magic) {
-			return nil, fmt.Errorf("%s is compressed: take %s -dc FILE | xdplog -r -", f.name, c.tool)
-		}
 	}
 	if binary.BigEndian.Uint32(magic) == blockSection {
 		err = f.openNg()
@@ -142,17 +133,6 @@ func readHeader(name string, from io.Reader) (*File, error) {
 		return nil, fmt.Errorf("%s is not a pcap or pcapng file: %w", f.name, err)
 	}
 	return f, nil
-}
-
-// unpack has the rest of the file, of which some is in the scanner, unpacked by gzip.
-func (f *File) unpack(rest io.Reader) (magic []byte, err error) {
-	begun := bytes.NewReader(bytes.Clone(f.scanner.chunk))
-	unpacked, err := gzip.NewReader(io.MultiReader(begun, rest))
-	if err != nil {
-		return nil, cut(err)
-	}
-	f.scanner = scanner{from: unpacked, fresh: f.scanner.fresh}
-	return f.scanner.peek(4)
 }
 
 // errLink is that of a file of one link type that is not read.

@@ -2,7 +2,6 @@ package capfile
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -280,19 +279,6 @@ func TestBrokenBlocks(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), fmt.Sprintf("f: broken at packet 2, byte %d: ", at)) || len(packets) != 1 {
 			t.Errorf("%q: %d packets, %v", want, len(packets), err)
 		}
-	}
-}
-
-func TestGzip(t *testing.T) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	w.Write(newMaker().section(0).iface(linkEthernet).packet(0, 0, datagram).b)
-	w.Close()
-	if packets, _, _, err := read(t, packed.Bytes()); err != nil || len(packets) != 1 {
-		t.Errorf("%d packets, %v", len(packets), err)
-	}
-	if packets, _, _, err := read(t, packed.Bytes()[:packed.Len()-9]); err == nil {
-		t.Errorf("%d packets of a file that is cut", len(packets))
 	}
 }
 

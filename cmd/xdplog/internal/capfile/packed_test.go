@@ -1,0 +1,71 @@
+package capfile
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz"
+
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
+)
+
+// bzipped is a pcap of one packet of 42 zeros. There is no library that writes this.
+const bzipped = "425a6839314159265359d92817ec000012531ef60000300800020020001000080004002000a000314c0000c51a681a7a9ab4660048340ca078887daf373b7f177245385090d92817ec"
+
+func TestPacked(t *testing.T) {
+	const packets = 100
+	file := capfiletest.Pcap(t, packets, capfiletest.Micros)
+	must := func(w io.WriteCloser, err error) io.WriteCloser {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	for name, writer := range map[string]func(io.Writer) io.WriteCloser{
+		"gzip": func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"zstd": func(w io.Writer) io.WriteCloser { z, err := zstd.NewWriter(w); return must(z, err) },
+		"lz4":  func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) },
+		"xz":   func(w io.Writer) io.WriteCloser { z, err := xz.NewWriter(w); return must(z, err) },
+	} {
+		pack := func(b []byte) []byte {
+			var packed bytes.Buffer
+			w := writer(&packed)
+			if _, err := w.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return packed.Bytes()
+		}
+		whole := pack(file)
+		inTwo := append(pack(file[:1000]), pack(file[1000:])...) // as cat makes it of two
+		for _, b := range [][]byte{whole, inTwo} {
+			if got, _, _, err := read(t, b); err != nil || len(got) != packets {
+				t.Errorf("%s: %d packets, %v", name, len(got), err)
+			}
+		}
+		for cut := 0; cut < len(whole); cut += 9 {
+			got, _, _, err := read(t, whole[:cut])
+			if err == nil && len(got) == packets { // only what stands behind the data is not there
+				continue
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), "f") {
+				t.Errorf("%s, the first %d bytes of %d: %d packets, %v", name, cut, len(whole), len(got), err)
+			}
+		}
+	}
+	b, err := hex.DecodeString(bzipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _, err := read(t, b); err != nil || len(got) != 1 || len(got[0].Data) != 42 {
+		t.Errorf("bzip2: %d packets, %v", len(got), err)
+	}
+}
