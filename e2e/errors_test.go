@@ -49,8 +49,8 @@ func TestUsage(t *testing.T) {
 	}{
 		{"-o xml", "xml text json log none"},
 		{"--mode fast", "fast auto native generic offload"},
-		{"-c -1", "-1 count"},
-		{"-c many", "many count"},
+		{"-c -1", "-1 limit"},
+		{"-c many", "many limit"},
 		{"--duration soon", "soon duration"},
 		{"--duration -1s", "-1s duration"},
 		{"--stats often", "often stats"},

@@ -215,8 +215,10 @@ func (p *parser) trailing(t token) {
 		p.fail(t, "an address has no port: write %shost %s and %sport %s", direction, last.text, direction, value)
 	case last.kind == ipv6 && t.is("%"):
 		p.fail(t, "an address in a packet has no zone: leave out what follows %s", last.text)
-	case last.kind == ipv4 && t.kind == ipv4:
+	case last.kind == ipv4 && t.kind == ipv4 && p.isMask(t):
 		p.fail(t, "unexpected %q: write %s%s", t.text, p.directionBefore(), p.masked(last, t))
+	case p.pos > 1 && p.tokens[p.pos-2].kind == word && isValue(last) && t.kind == last.kind:
+		p.fail(t, "unexpected %s: write %s %s or %s", quoted(t.text), p.tokens[p.pos-2].text, last.text, t.text)
 	case last.kind == number && t.is("/"):
 		p.fail(t, `unexpected "/": the protocol of a port stands before it, as in udp port 53`)
 	case last.kind == number && value != "" && (t.is("-") || t.is(":")):
@@ -224,6 +226,17 @@ func (p *parser) trailing(t token) {
 	case last.kind == word && t.kind == number && portProtocols[last.text] != 0:
 		p.fail(t, "unexpected %s: write %s port %s", quoted(t.text), last.text, t.text)
 	}
+}
+
+// isValue says whether a token is what a word may be about.
+func isValue(t token) bool {
+	return t.kind == number || t.kind == ipv4 || t.kind == ipv6 || t.kind == mac
+}
+
+// isMask says whether an address may be a mask, or the complement of one.
+func (p *parser) isMask(t token) bool {
+	m, _ := p.dotted(t)
+	return m>>24 == 255 || m>>24 == 0
 }
 
 // directionBefore is src or dst, if that is said of the address just taken.

@@ -15,6 +15,11 @@ var advised = []struct{ text, advice string }{
 	{`host 10.0.0.*`, `net 10.0.0`},
 	{`net 10.*`, `net 10`},
 
+	// Lists.
+	{`port 80 443`, `port 80 or 443`},
+	{`host 192.0.2.2 198.51.100.4`, `host 192.0.2.2 or 198.51.100.4`},
+	{`host 2001:db8::1 2001:db8::2`, `host 2001:db8::1 or 2001:db8::2`},
+
 	// Ports of addresses, and of protocols.
 	{`dst 10.0.0.1:443`, `dst host 10.0.0.1 and dst port 443`},
 	{`src host 10.0.0.1:443`, `src host 10.0.0.1 and src port 443`},

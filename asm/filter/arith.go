@@ -1,5 +1,7 @@
 package filter
 
+import "slices"
+
 // value is a parsed arithmetic expression.
 type value struct {
 	arith Arith
@@ -52,13 +54,17 @@ func (p *parser) relation(first value, before qualifiers) item {
 	}
 	p.take()
 	right := p.sum(0)
-	node := Node(Relation{op, left.arith, right.arith})
+	relation := Relation{op, left.arith, right.arith}
+	node, depth := Node(relation), max(left.depth, right.depth)+1
+	if p.libpcap && slices.ContainsFunc(relation.Layers(), Layer.ofBoth) {
+		node, depth = And{EtherType{typeIPv4}, relation}, depth+1
+	}
 	if l, ok := left.arith.(Number); ok {
 		if r, ok := right.arith.(Number); ok {
 			node = Constant(compare(op, uint32(l), uint32(r)))
 		}
 	}
-	return item{part: p.part(node, max(left.depth, right.depth)+1, qualifiers{})}
+	return item{part: p.part(node, depth, qualifiers{})}
 }
 
 // sum parses an arithmetic expression up to an operator not stronger than this.

@@ -93,6 +93,12 @@ func (l Layer) Transport() (proto Proto, ok bool) {
 	return Proto{Version: version, Number: layerInfo[l].protocol}, true
 }
 
+// ofBoth reports whether packets of both versions of IP may have the layer.
+func (l Layer) ofBoth() bool {
+	proto, ok := l.Transport()
+	return ok && proto.Version == AnyIP
+}
+
 // String is the word for the layer: tcp.
 func (l Layer) String() string {
 	if l >= layers {

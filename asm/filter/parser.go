@@ -53,6 +53,9 @@ type Options struct {
 	// broadcast is about. With the default, 0, as on an interface without an
 	// IPv4 address, the broadcast addresses are 0.0.0.0 and 255.255.255.255.
 	Netmask uint32
+	// Libpcap has tcp[…], udp[…], sctp[…] and pim[…] look into IPv4 alone, as
+	// libpcap's do. Default: into both versions of IP.
+	Libpcap bool
 }
 
 // Parse parses a filter with default options. The empty text is the filter
@@ -74,7 +77,7 @@ func (o Options) Parse(text string) (filter *Filter, err error) {
 	if files == nil {
 		files = os.DirFS("/")
 	}
-	p := &parser{text: text, tokens: lex(text), names: names{files: files}, netmask: o.Netmask}
+	p := &parser{text: text, tokens: lex(text), names: names{files: files}, netmask: o.Netmask, libpcap: o.Libpcap}
 	if p.peek().kind == end {
 		return &Filter{Root: Constant(true), Text: text}, nil
 	}
@@ -102,6 +105,7 @@ type parser struct {
 	nesting int
 	names   names
 	netmask uint32
+	libpcap bool
 }
 
 // part is a parsed boolean expression.

@@ -83,7 +83,7 @@ const (
 	onlyOuter    = "the headers inside are not decoded"
 	onlyIP       = "of the network protocols, IP, ARP and RARP alone are decoded; ether proto tests any EtherType"
 	onlyLLC      = "LLC headers are not decoded; ether[14] and what follows can be tested by number"
-	onlyReceived = "every packet was received, by the interface that the filter runs on"
+	onlyReceived = "which direction and interface is said beside the filter"
 	onlyPF       = "it is about packets that a pf firewall logged"
 )
 

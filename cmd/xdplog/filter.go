@@ -65,7 +65,7 @@ func (o *options) config(words []string) (asm.Config, error) {
 	if o.all {
 		return config, usage("--all is every frame, so there is nothing to filter: %s", text)
 	}
-	parsed, err := filter.Parse(text)
+	parsed, err := filter.Options{Libpcap: o.libpcap}.Parse(text)
 	if err != nil {
 		return config, usageError{err}
 	}
@@ -77,6 +77,9 @@ func (o *options) config(words []string) (asm.Config, error) {
 	}
 	return config, nil
 }
+
+// beside are words that libpcap has in filters, and the flags that say it here.
+var beside = map[string]string{"inbound": "--direction in", "outbound": "--direction out", "ifindex": "-i NAME"}
 
 // suggest adds to an error about the first word of a filter that it is nearly
 // the name of a command, or that of a file.
@@ -90,10 +93,13 @@ func suggest(root *cobra.Command, words []string, err error) error {
 			return fmt.Errorf("%w; to read a capture file: -r %s", err, word)
 		}
 	}
+	if word, _, _ := strings.Cut(mistake.Message, ":"); beside[word] != "" {
+		return fmt.Errorf("%w: %s", err, beside[word])
+	}
 	if mistake.Offset > 0 {
 		return err
 	}
-	root.SuggestionsMinimumDistance = 2
+	root.SuggestionsMinimumDistance = 1
 	commands := root.SuggestionsFor(words[0])
 	if len(commands) == 0 {
 		return err

@@ -36,6 +36,7 @@ type options struct {
 	filterFile   string      // with the filter; -: standard input; "": none
 	duration     time.Duration
 	all          bool
+	libpcap      bool // tcp[…] is about IPv4 alone
 	mode         loader.Mode
 	place        run.Place
 	direction    run.Direction
@@ -104,6 +105,7 @@ func (o *options) addSource(cmd *cobra.Command) {
 
 func (o *options) addAll(flags *pflag.FlagSet) {
 	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
+	addSwitch(flags, &o.libpcap, "libpcap", "", "in the filter, tcp[…], udp[…] look into IPv4 alone, as tcpdump's do")
 }
 
 func (o *options) addSampling(flags *pflag.FlagSet) {
