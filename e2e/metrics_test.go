@@ -62,7 +62,7 @@ func (p *process) metricsAt(t testing.TB) string {
 func TestMetrics(t *testing.T) {
 	lab := newLab(t)
 	lab.loopback(t)
-	capture := start(t, lab.right, "-i", right(0), "-o", "json", "--metrics", ":0").listens(t)
+	capture := start(t, lab.right, "-i", right(0), "-o", "json", "--metrics", ":0", "--metrics-sources", "4").listens(t)
 	at := capture.metricsAt(t)
 	for range 3 {
 		err := lab.right.do(func() error {
@@ -89,6 +89,12 @@ func TestMetrics(t *testing.T) {
 		"xdplog_packets_lost_total 0",
 		`xdplog_events_total{interface="` + right(0) + `",protocol="udp"} 5`,
 		"xdplog_buffer_waiting_events 0",
+		`xdplog_interface_packets_captured_total{interface="` + right(0) + `"} 5`,
+		`xdplog_event_bytes_total{interface="` + right(0) + `",protocol="udp"} 300`,
+		`xdplog_source_packets_total{source="other"} 5`,
+		`xdplog_source_bytes_total{source="other"} 300`,
+		"xdplog_events_unwritten_total 0",
+		`xdplog_run_info{mode="native",place="xdp",transport="perf",filter="tcp or udp",sampling="all"} 1`,
 	} {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no line %s in\n%s", line, body)

@@ -29,6 +29,7 @@ import (
 type mmapSource struct {
 	mu     sync.Mutex // held by read, and by close for the memory
 	memory []byte     // nil once closed
+	bytes  int        // of the rings
 	rings  []ring
 	sleeper
 	turn int // ring to look at first, so that a busy one does not starve others
@@ -61,6 +62,7 @@ func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
 		})
 	}
+	s.bytes = count * wire.RecordSize * len(s.rings)
 	return s, nil
 }
 
@@ -159,6 +161,8 @@ func (s *mmapSource) waiting(uint64) (n uint64) {
 	}
 	return n
 }
+
+func (s *mmapSource) size() int { return s.bytes }
 
 func (s *mmapSource) close() error {
 	err := s.doorbell.Close()

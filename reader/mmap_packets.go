@@ -21,6 +21,7 @@ import (
 type packetSource struct {
 	mu     sync.Mutex // held by read, and by close for the memory
 	memory []byte     // nil once closed
+	bytes  int        // of the rings
 	rings  []packetRing
 	sleeper
 	turn int // ring to look at first
@@ -54,6 +55,7 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, er
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
 		})
 	}
+	s.bytes = size * len(s.rings)
 	return s, nil
 }
 
@@ -167,6 +169,8 @@ func (s *packetSource) waiting(uint64) (n uint64) {
 	}
 	return n
 }
+
+func (s *packetSource) size() int { return s.bytes }
 
 func (s *packetSource) close() error {
 	err := s.doorbell.Close()

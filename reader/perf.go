@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -24,6 +26,7 @@ import (
 // for what comes slower there is the deadline.
 type perfSource struct {
 	reader *perf.Reader
+	cpus   int // that have a buffer
 	sample perf.Record
 	record wire.Record
 	arena  []byte // holds the samples of the packets that were read last
@@ -73,6 +76,17 @@ func sparse(list string) bool {
 	return list != "0" && (!strings.HasPrefix(list, "0-") || strings.Contains(list, ","))
 }
 
+// online is how many CPUs are, and have a buffer: they are numbered from 0 without a gap.
+func online() int {
+	list, err := os.ReadFile(onlineFile)
+	if err != nil {
+		return runtime.NumCPU()
+	}
+	_, last, _ := strings.Cut(strings.TrimSpace(string(list)), "-")
+	n, _ := strconv.Atoi(last) // "0" is one alone
+	return n + 1
+}
+
 func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	reader, err := perf.NewReaderWithOptions(events, buffer, perf.ReaderOptions{
 		Watermark: max(1, buffer/wire.WakeFraction),
@@ -80,7 +94,7 @@ func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open perf buffers: %w", explainPerf(err))
 	}
-	return &perfSource{reader: reader}, nil
+	return &perfSource{reader: reader, cpus: online()}, nil
 }
 
 var (
@@ -155,6 +169,8 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 
 // A buffer is made with its reader and goes with it, and does not tell what it holds.
 func (s *perfSource) waiting(unread uint64) uint64 { return unread }
+
+func (s *perfSource) size() int { return s.cpus * s.reader.BufferSize() }
 
 func (s *perfSource) wake() error  { return s.reader.Flush() }
 func (s *perfSource) close() error { return s.reader.Close() }

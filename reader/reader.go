@@ -180,6 +180,14 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
+// BufferSize is the size in bytes of the buffers of all CPUs; 0 of the zero value.
+func (r *Reader) BufferSize() int {
+	if r.source == nil {
+		return 0
+	}
+	return r.source.size()
+}
+
 // Close releases the buffers, and ends a Read that waits with [os.ErrClosed]; it
 // returns when that Read is about to. What has not been read is gone with transport
 // perf, and what the program captures from now on counts as lost. With the others

@@ -17,6 +17,7 @@ import (
 // comes slower there is the latency.
 type ringbufSource struct {
 	reader *ringbuf.Reader
+	bytes  int
 	sample ringbuf.Record
 	record wire.Record
 }
@@ -26,7 +27,7 @@ func newRingbuf(events *ebpf.Map) (*ringbufSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ring buffer: %w", err)
 	}
-	return &ringbufSource{reader: reader}, nil
+	return &ringbufSource{reader: reader, bytes: int(events.MaxEntries())}, nil
 }
 
 func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n int, err error) {
@@ -57,6 +58,8 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 func (s *ringbufSource) waiting(uint64) uint64 {
 	return uint64(s.reader.AvailableBytes() / (wire.RingbufHeader + wire.RecordSize))
 }
+
+func (s *ringbufSource) size() int { return s.bytes }
 
 func (s *ringbufSource) wake() error  { return s.reader.Flush() }
 func (s *ringbufSource) close() error { return s.reader.Close() }

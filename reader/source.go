@@ -21,6 +21,9 @@ type source interface {
 	// captured since the source was opened and have not been read.
 	waiting(unread uint64) uint64
 
+	// size is that of all buffers in bytes.
+	size() int
+
 	// wake ends a read that waits. Any goroutine may call it.
 	wake() error
 

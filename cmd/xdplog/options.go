@@ -51,6 +51,7 @@ type options struct {
 	stats        time.Duration // 0: at the end alone
 	metrics      string        // address of the Prometheus endpoint; "": none
 	flow         flowOptions
+	sources      int // that the metrics tell apart; 0: none
 	style        format.Style
 	detail       detail.Options // of packets, in the lines
 	location     *time.Location // of times in text; nil: this machine's
@@ -91,6 +92,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	addNamespace(cmd, &o.netns)
 	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")
 	flags.Var(value[string]{&o.metrics, metrics.ParseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
+	flags.Var(value[int]{&o.sources, parseSources, "N"}, "metrics-sources", "the N largest sources by name in the metrics (default: none)")
 	o.addStyle(cmd)
 	addSwitch(flags, &o.dump, "dump", "d", "print the program that would run, and leave")
 	addSwitch(flags, &o.list, "list-interfaces", "D", "print the interfaces, what is on them, where xdplog could be, and leave")
@@ -167,10 +169,10 @@ func (o *options) lines() format.Kind {
 }
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics", "metrics-sources"}
 
 // runFlags mean nothing where the program is only printed.
-var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}
+var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "metrics-sources", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}
 
 // listFlags are those that -D has besides.
 var listFlags = [...]string{"list-interfaces", "output", "netns"}
@@ -230,6 +232,9 @@ func (o *options) check(given *pflag.FlagSet) error {
 	}
 	if o.sample > 0 && o.sampleRandom > 0 {
 		return usage("--sample and --sample-random exclude each other")
+	}
+	if o.sources > 0 && o.metrics == "" {
+		return usage("--metrics-sources is about the metrics: it means nothing without --metrics ADDR")
 	}
 	if o.write != "" && o.snapLen == 0 {
 		o.snapLen = capfile.MaxSnapLen
@@ -353,6 +358,7 @@ func (o *options) run(program asm.Config) run.Options {
 		SnapLen:        o.snapLen,
 		Metrics:        o.metrics,
 		Flows:          o.flow.run(),
+		Sources:        o.sources,
 		Count:          o.count,
 		Skip:           o.skip,
 		Counting:       o.counting,

@@ -14,6 +14,7 @@ import (
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
 )
@@ -211,6 +212,14 @@ func parseCount(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil || n == 0 {
 		return 0, errors.New("must be a whole number, 1 or more")
+	}
+	return n, nil
+}
+
+func parseSources(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > metrics.MaxSources {
+		return 0, fmt.Errorf("must be a whole number, from 1 to %d", metrics.MaxSources)
 	}
 	return n, nil
 }

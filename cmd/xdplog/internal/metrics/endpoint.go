@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,7 @@ const (
 
 // Listen takes an address for the metrics, before anything is attached.
 func Listen(address string) (*Endpoint, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen(network(address), address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("metrics: %s is in use by another process: name another address with --metrics", address)
 	}
@@ -47,6 +48,14 @@ func Listen(address string) (*Endpoint, error) {
 	e := &Endpoint{listener: listener, slots: make(chan struct{}, maxConnections)}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	return e, nil
+}
+
+// network is tcp4 for an address of IPv4: Go would take 0.0.0.0 for IPv6, too.
+func network(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // URL is where the metrics are.
@@ -130,7 +139,7 @@ func (e *Endpoint) Close() error {
 // ParseAddress reads an address to listen on. A port alone is one on loopback:
 // nobody else is let in unasked.
 func ParseAddress(s string) (string, error) {
-	explain := errors.New("must be a port, which is one of loopback's, or an address and a port: 9100, 192.0.2.1:9100, [::1]:9100, 0.0.0.0:9100")
+	explain := errors.New("must be a port, which is one of loopback's, or an address and a port: 10937, 192.0.2.1:10937, [::1]:10937, 0.0.0.0:10937")
 	host, port := "", s
 	if strings.Contains(s, ":") {
 		var err error

@@ -50,14 +50,35 @@ func readRequest(r io.Reader) (method, path string, err error) {
 	}
 	method, rest, _ := strings.Cut(line, " ")
 	target, version, _ := strings.Cut(rest, " ")
-	if !strings.HasPrefix(version, "HTTP/1.") || !strings.HasPrefix(target, "/") {
+	path, ok := pathOf(target)
+	if !strings.HasPrefix(version, "HTTP/1.") || !ok {
 		return "", "", fmt.Errorf("no request of HTTP/1")
 	}
 	if _, err := text.ReadMIMEHeader(); err != nil {
 		return "", "", fmt.Errorf("no header, or one of more than %d bytes: %w", maxRequest, err)
 	}
-	path, _, _ = strings.Cut(target, "?")
 	return method, path, nil
+}
+
+// pathOf is the path of a request's target, without a query. A server must take the absolute
+// form as well (RFC 9112, 3.2.2), which is what is sent to a proxy: whose name it is doesn't matter.
+func pathOf(target string) (path string, ok bool) {
+	const scheme = "http://"
+	if len(target) >= len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
+		authority := target[len(scheme):]
+		end := strings.IndexAny(authority, "/?")
+		switch {
+		case end == 0, authority == "":
+			return "", false // of no host
+		case end < 0:
+			return "/", true
+		case authority[end] == '?':
+			return "/", true
+		}
+		target = authority[end:]
+	}
+	path, _, _ = strings.Cut(target, "?")
+	return path, strings.HasPrefix(path, "/")
 }
 
 // response is a whole answer; to HEAD it has no body.

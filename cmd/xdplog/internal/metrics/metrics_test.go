@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -18,10 +19,10 @@ import (
 
 func TestAddresses(t *testing.T) {
 	for s, want := range map[string]string{
-		"9100": "127.0.0.1:9100", ":9100": "127.0.0.1:9100", "0": "127.0.0.1:0",
-		"0.0.0.0:9100": "0.0.0.0:9100", "[::1]:9100": "[::1]:9100", "localhost:9100": "localhost:9100",
+		"10937": "127.0.0.1:10937", ":10937": "127.0.0.1:10937", "0": "127.0.0.1:0",
+		"0.0.0.0:10937": "0.0.0.0:10937", "[::1]:10937": "[::1]:10937", "localhost:10937": "localhost:10937",
 		"": "", ":": "", "eth0": "", "192.0.2.1": "", "65536": "", ":-1": "", "::1": "", "[::]": "",
-		"192.0.2.1:http": "", "http://192.0.2.1:9100": "",
+		"192.0.2.1:http": "", "http://192.0.2.1:10937": "",
 	} {
 		got, err := ParseAddress(s)
 		if got != want || (err == nil) != (want != "") {
@@ -34,7 +35,22 @@ func TestAddresses(t *testing.T) {
 func meterOf(t *testing.T) *Meter {
 	t.Helper()
 	source := eventtest.NewSource(7)
-	m := NewMeter(source, nil, eventtest.Interfaces)
+	count := func(c wire.Counters) func() (wire.Counters, error) {
+		return func() (wire.Counters, error) { return c, nil }
+	}
+	m := NewMeter(source, Options{
+		Interfaces: eventtest.Interfaces,
+		Streams: []Stream{
+			{"eth0", "in", count(wire.Counters{Seen: 13, Captured: 11, Lost: 1, SampledOut: 1})},
+			{"eth0", "out", count(wire.Counters{Seen: 5, Captured: 5})},
+			{eventtest.Interfaces[1].Name, "in", count(wire.Counters{Seen: 2, Captured: 2})},
+			{eventtest.Interfaces[1].Name, "out", count(wire.Counters{Seen: 2, Captured: 2})},
+		},
+		Info:      Info{Mode: "native", Place: "XDP, tc egress", Transport: "perf", Filter: `udp and host "x"`, Sampling: "all"},
+		Buffer:    4 << 20,
+		Sources:   2,
+		Unwritten: func() uint64 { return 1 },
+	})
 	for n := 0; n < 7; {
 		got, err := m.ReadPackets(make([]reader.Packet, 3))
 		if err != nil {
@@ -48,7 +64,6 @@ func meterOf(t *testing.T) *Meter {
 	} {
 		m.count([]reader.Packet{{Event: event}})
 	}
-	source.Captured = 20
 	return m
 }
 
@@ -59,7 +74,16 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, line := range []string{
 		`xdplog_packets_captured_total 20`,
-		`xdplog_packets_lost_total 0`,
+		`xdplog_packets_lost_total 1`,
+		`xdplog_packets_seen_total 22`,
+		`xdplog_interface_packets_seen_total{interface="eth0",direction="in"} 13`,
+		`xdplog_interface_packets_matched_total{interface="eth0",direction="in"} 13`,
+		`xdplog_interface_packets_captured_total{interface="eth0",direction="out"} 5`,
+		`xdplog_event_bytes_total{interface="eth0",protocol="udp"} 120`,
+		`xdplog_source_packets_total{source="other"} 16`,
+		`xdplog_buffer_capacity_bytes 4194304`,
+		`xdplog_events_unwritten_total 1`,
+		`xdplog_run_info{mode="native",place="XDP, tc egress",transport="perf",filter="udp and host \"x\"",sampling="all"} 1`,
 		`xdplog_buffer_waiting_events 4`,
 		`xdplog_events_total{interface="eth0",protocol="tcp"} 10`,
 		`xdplog_verdicts_total{interface="eth0",verdict="drop"} 1`,
@@ -81,10 +105,19 @@ var update = flag.Bool("update", false, "rewrite testdata/*.prom")
 // TestPage holds a whole answer to what it was. Prometheus' own linter reads that file,
 // in a module of its own, e2e/promlint: nobody else shall need Prometheus.
 func TestPage(t *testing.T) {
-	page, err := meterOf(t).appendMetrics(nil)
+	meter := meterOf(t)
+	for range 2 * consideredOf {
+		meter.sources.count([]reader.Packet{{Event: eventtest.Usual()}, {Event: eventtest.Usual()}, {Event: eventtest.Usual(eventtest.IPv6)}})
+	}
+	if _, err := meter.appendMetrics(nil); err != nil { // after which sources have names
+		t.Fatal(err)
+	}
+	meter.count([]reader.Packet{{Event: eventtest.Usual()}, {Event: eventtest.Usual(eventtest.IPv6)}})
+	page, err := meter.appendMetrics(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	page = regexp.MustCompile(`(?m)^(process_\w+) .*`).ReplaceAll(page, []byte("$1 1"))
 	page = appendRunTime(page, 42, 1500*time.Nanosecond)
 	build := regexp.MustCompile(`build_info\{.*\}`) // of this binary
 	page = build.ReplaceAll(page, []byte(`build_info{version="devel",revision="",goversion="go1.26"}`))
@@ -104,7 +137,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestMeteringDoesNotAllocate(t *testing.T) {
-	m := NewMeter(eventtest.NewSource(0), nil, eventtest.Interfaces)
+	m := NewMeter(eventtest.NewSource(0), Options{Interfaces: eventtest.Interfaces})
 	packets := []reader.Packet{{Event: eventtest.Usual()}, {Event: eventtest.Usual(eventtest.UDP)}, {Event: eventtest.Usual(eventtest.IPv6)}, {}}
 	if n := testing.AllocsPerRun(100, func() { m.count(packets) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -112,7 +145,7 @@ func TestMeteringDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMetering(b *testing.B) {
-	m := NewMeter(eventtest.NewSource(0), nil, eventtest.Interfaces)
+	m := NewMeter(eventtest.NewSource(0), Options{Interfaces: eventtest.Interfaces})
 	const batch = 256
 	packets := make([]reader.Packet, batch)
 	for i := range packets {
@@ -139,6 +172,31 @@ func endpointOf(t *testing.T) *Endpoint {
 	return e
 }
 
+// TestFamily has 0.0.0.0 be every address of IPv4, and of no other family.
+func TestFamily(t *testing.T) {
+	e, err := Listen("0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	e.Serve(meterOf(t))
+	_, port, err := net.SplitHostPort(e.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := get(t, "http://127.0.0.1:"+port+"/metrics"); status != http.StatusOK {
+		t.Errorf("over IPv4: %d", status)
+	}
+	other, err := net.Listen("tcp6", "[::1]:"+port)
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	other.Close() // nobody has it
+	if _, err := http.Get("http://[::1]:" + port + "/metrics"); err == nil {
+		t.Error("it answers over IPv6")
+	}
+}
+
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	answer, err := http.Get(url)
@@ -156,7 +214,7 @@ func get(t *testing.T, url string) (status int, body string) {
 func TestEndpoint(t *testing.T) {
 	e := endpointOf(t)
 	at := strings.TrimSuffix(e.URL(), "/metrics")
-	if status, body := get(t, e.URL()); status != http.StatusOK || !strings.Contains(body, "xdplog_packets_seen_total 20\n") {
+	if status, body := get(t, e.URL()); status != http.StatusOK || !strings.Contains(body, "xdplog_packets_seen_total 22\n") {
 		t.Errorf("metrics: %d\n%s", status, body)
 	}
 	if status, body := get(t, at+"/healthz"); status != http.StatusOK || body != "ok\n" {

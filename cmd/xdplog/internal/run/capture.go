@@ -107,7 +107,15 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		Environment: env,
 	}
 	if endpoint != nil {
-		counted := metrics.NewMeter(ports, collection.Programs[asm.ProgramName], interfaces)
+		counted := metrics.NewMeter(ports, metrics.Options{
+			Program:    collection.Programs[asm.ProgramName],
+			Interfaces: interfaces,
+			Streams:    streams(attached, each, events),
+			Info:       o.info(attached),
+			Buffer:     events.BufferSize(),
+			Sources:    o.Sources,
+			Unwritten:  c.session.missed.Load,
+		})
 		c.session.source, c.session.metrics = counted, endpoint.URL()
 		endpoint.Serve(counted)
 		c.closers = append(c.closers, endpoint) // twice: it ends before what it reads

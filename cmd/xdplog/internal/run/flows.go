@@ -119,7 +119,11 @@ func (p *pump) endFlows() {
 
 // flowEnded appends the line of a flow.
 func (p *pump) flowEnded(f *flow.Flow) {
-	if p.writeErr.Load() != nil || p.full() {
+	switch {
+	case p.writeErr.Load() != nil:
+		p.missed.Add(1)
+		return
+	case p.full():
 		return
 	}
 	p.lines = p.format.AppendFlow(p.lines, f)

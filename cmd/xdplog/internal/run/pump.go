@@ -46,6 +46,8 @@ type pump struct {
 	take   func([]reader.Packet) // in place of format and to; nil: these
 	flows  *folding              // of events; nil: these are written themselves
 
+	missed *atomic.Uint64 // events, or flows, that could not be written
+
 	enough chan struct{} // closed when there is no reason to go on
 	done   chan struct{} // closed when the source has ended
 
@@ -120,6 +122,7 @@ func (p *pump) write(packets []reader.Packet) {
 		return
 	}
 	if p.writeErr.Load() != nil {
+		p.missed.Add(uint64(len(packets)))
 		return
 	}
 	packets, options := packets, p.options()
@@ -135,7 +138,7 @@ func (p *pump) write(packets []reader.Packet) {
 		n, err := p.record.Write(packets, options)
 		p.steps.Add(1)
 		if err != nil {
-			p.fail(n, err)
+			p.fail(n, len(packets), err)
 			return
 		}
 	}
@@ -161,7 +164,7 @@ func (p *pump) flush(events uint64) {
 			if file, ok := p.to.(*os.File); ok { // an event's lines are whole, or not there
 				term.TakeBack(file, n-append([]int{0}, p.ends...)[whole])
 			}
-			p.fail(whole, err)
+			p.fail(whole, int(events), err)
 			return
 		}
 	}
@@ -196,7 +199,7 @@ func (p *pump) endRecord() {
 	err := p.record.End()
 	p.steps.Add(1)
 	if err != nil {
-		p.fail(0, err)
+		p.fail(0, 0, err)
 	}
 }
 
@@ -234,8 +237,9 @@ func (p *pump) unwritten(captured uint64) string {
 }
 
 // fail ends the writing, with so many of the packets at hand written.
-func (p *pump) fail(n int, err error) {
+func (p *pump) fail(n, of int, err error) {
 	p.written.Add(uint64(n))
+	p.missed.Add(uint64(of - n))
 	p.writeErr.CompareAndSwap(nil, &err)
 	p.end()
 }

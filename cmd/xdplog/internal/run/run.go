@@ -60,6 +60,7 @@ type Options struct {
 	Pcap     bool           // it is a pcap file, not pcapng
 	Metrics  string         // address of the Prometheus endpoint; "": none
 	Flows    *Flows         // conversations, in place of packets; nil: these
+	Sources  int            // that the metrics tell apart by name; 0: none
 
 	// How long, and what is said of it on stderr.
 	Count    uint64        // events to print; 0: no limit

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xdplog/xdplog/asm"
@@ -61,6 +62,7 @@ type session struct {
 	take        func([]reader.Packet) // in place of lines; nil: lines
 	flows       *folding              // of events; nil: they are printed themselves
 	oneSided    bool                  // of each conversation one side is seen
+	missed      atomic.Uint64         // events, or flows, that could not be written
 	Environment
 }
 
@@ -81,7 +83,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, missed: &s.missed}
 	pump.start()
 
 	cause := s.wait(ctx, pump, lost, closed)

@@ -20,7 +20,7 @@ func TestStuckClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFixture(5000)
-	meter := metrics.NewMeter(f.source, nil, eventtest.Interfaces)
+	meter := metrics.NewMeter(f.source, metrics.Options{Interfaces: eventtest.Interfaces})
 	f.session.source = meter
 	e.Serve(meter)
 	const connections = 2 * 16 // twice what it takes
