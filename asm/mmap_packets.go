@@ -26,7 +26,7 @@ type packetRing struct {
 const spare = wire.EntrySize + wire.RecordSize
 
 func newPacketRing(cfg Config, buffer int) (transport, error) {
-	return packetRing{bytes: buffer, snapLen: cfg.SnapLen, cpus: cfg.CPUs}, nil
+	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs}, nil
 }
 
 func (r packetRing) maps() map[string]*ebpf.MapSpec {

@@ -23,11 +23,15 @@ func newPerfBuffer(cfg Config) (transport, error) {
 			return nil, err
 		}
 	}
-	snapLen := cfg.SnapLen
-	if snapLen > 0 && slices.ContainsFunc(cfg.Programs(), func(at Place) bool { return at != XDP }) {
-		snapLen = max(snapLen, wire.MinTagged)
+	return perfBuffer{snapLen: unpadded(cfg.leastBytes()), wake: cfg.Wake}, nil
+}
+
+// leastBytes is SnapLen, or what it takes to put a tag in its place that may be beside a packet.
+func (cfg Config) leastBytes() int {
+	if cfg.SnapLen > 0 && slices.ContainsFunc(cfg.Programs(), func(at Place) bool { return at != XDP }) {
+		return max(cfg.SnapLen, wire.MinTagged)
 	}
-	return perfBuffer{snapLen: unpadded(snapLen), wake: cfg.Wake}, nil
+	return cfg.SnapLen
 }
 
 // perfHeader is what precedes the record in a sample: struct

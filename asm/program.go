@@ -61,7 +61,7 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 	coll.Maps[wire.ReaderMap] = readerMap(cfg.Buffer)
 	told := coll.Maps[wire.ReaderMap]
 	if cfg.Transport == Mmap && cfg.SnapLen > 0 && cfg.reports() {
-		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderSnapLen, Value: uint64(cfg.SnapLen)})
+		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderSnapLen, Value: uint64(cfg.leastBytes())})
 	}
 	if cfg.Count != nil {
 		maps.Copy(coll.Maps, cfg.Count.maps(cfg.CPUs))

@@ -190,7 +190,7 @@ func TestSeccomp(t *testing.T) {
 					unix.SYS_PERF_EVENT_OPEN: {"seccomp profile", "perf_event_open(2)", "ringbuf"},
 				} {
 					under := lab.threadWith(t, refusing(answer, call))
-					cmd := command("-i", right(0))
+					cmd := command("-i", right(0), "--transport", "perf")
 					cmd.SysProcAttr = attr
 					launch(t, under, cmd).read().complains(t, 1, append(words, answer.Error())...)
 					lab.wantNoProgram(t)

@@ -171,7 +171,7 @@ func TestWriteTransport(t *testing.T) {
 	if file := readRecordingFile(t, name); len(file.packets) != 1 || len(file.packets[0].data) != 60 {
 		t.Errorf("packets %v", file.packets)
 	}
-	if !strings.HasPrefix(end.stderr, "-w takes transport perf, not ringbuf") {
+	if !strings.HasPrefix(end.stderr, "-w takes another transport than ringbuf") {
 		t.Errorf("stderr %q", end.stderr)
 	}
 }

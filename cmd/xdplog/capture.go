@@ -15,12 +15,12 @@ func capture(opts *options, config asm.Config, env run.Environment) error {
 		return err
 	}
 	defer c.Close()
-	if opts.packetBytes() > 0 && opts.transport != asm.Perf && !opts.quiet {
+	if opts.transport.fixed && !opts.transport.carries(opts.packetBytes()) && !opts.quiet {
 		flags := "-w takes"
 		if opts.write == "" {
 			flags = "-e, -v, -x, -X and -A take"
 		}
-		fmt.Fprintf(env.Stderr, "%s transport perf, not %s, which carries no packet bytes\n", flags, opts.transport)
+		fmt.Fprintf(env.Stderr, "%s another transport than %s, which carries no packet bytes\n", flags, opts.transport)
 	}
 	c.Renounce()
 	c.Greet()

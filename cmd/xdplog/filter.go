@@ -19,7 +19,7 @@ import (
 func (o *options) config(words []string) (asm.Config, error) {
 	config := asm.Config{
 		All:       o.all,
-		Transport: o.transport,
+		Transport: o.transport.Transport, // perf where a run takes the cheapest
 		Buffer:    o.buffer,
 		Sample:    asm.Sampling{N: o.sample},
 		Clock:     o.clock,
@@ -29,7 +29,10 @@ func (o *options) config(words []string) (asm.Config, error) {
 		config.Sample = asm.Sampling{N: o.sampleRandom, Random: true}
 	}
 	if bytes := o.packetBytes(); bytes > 0 && !config.Replay {
-		config.Transport, config.SnapLen = asm.Perf, min(bytes, asm.MaxSnapLen) // the one that carries them
+		if !o.transport.carries(bytes) {
+			config.Transport = asm.Perf
+		}
+		config.SnapLen = min(bytes, config.Transport.MaxSnapLen())
 	}
 	if !config.Replay {
 		places := run.Places(o.place, o.direction)

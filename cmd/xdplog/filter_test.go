@@ -62,7 +62,7 @@ func normal(text string) string {
 }
 
 func TestConfig(t *testing.T) {
-	opts := options{transport: asm.Mmap, buffer: 1 << 20, sampleRandom: 7, clock: asm.CoarseClock}
+	opts := options{transport: transport{asm.Mmap, true}, buffer: 1 << 20, sampleRandom: 7, clock: asm.CoarseClock}
 	config, err := opts.config(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ type options struct {
 	direction    run.Direction
 	attach       loader.Method
 	verdicts     []wire.Verdict // of the program beside ours; none: all
-	transport    asm.Transport
+	transport    transport
 	buffer       int    // bytes per CPU; 0: the default of asm and reader
 	sample       uint32 // one packet in so many; 0: all
 	sampleRandom uint32 // the same, by chance
@@ -59,7 +59,6 @@ type options struct {
 	list         bool           // print the interfaces, run nothing
 	quiet        bool
 
-	transportGiven bool // by the user, who then gets that or none
 }
 
 func (o *options) addFlags(cmd *cobra.Command) {
@@ -83,8 +82,8 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	o.addMode(cmd)
 	flags.Var(value[loader.Method]{&o.attach, parseMethod, "HOW"}, "attach", "netlink (default), link: ends with xdplog, also when that is killed")
 	complete(cmd, "attach", func() []string { return wordsOf(loader.ByNetlink, loader.ByLink) })
-	flags.Var(value[asm.Transport]{&o.transport, parseTransport, "T"}, "transport", "perf (default), ringbuf, mmap: how events leave the kernel")
-	complete(cmd, "transport", func() []string { return wordsOf(asm.Perf, lastTransport()) })
+	flags.Var(value[transport]{&o.transport, parseTransport, "T"}, "transport", "how events leave the kernel: auto (default), perf, ringbuf, mmap")
+	complete(cmd, "transport", transportNames)
 	flags.Var(value[int]{&o.buffer, parseSize, "SIZE"}, "buffer", "bytes per CPU: 512KiB, 4MiB (default 2MiB)")
 	o.addSampling(flags)
 	flags.Var(value[asm.Clock]{&o.clock, parseClock, "CLOCK"}, "time", "time stamps: precise (default), coarse (Linux 5.11), none (when read)")
@@ -192,7 +191,6 @@ func (o *options) checkStyle(given *pflag.FlagSet) error {
 
 // check refuses flags that contradict each other.
 func (o *options) check(given *pflag.FlagSet) error {
-	o.transportGiven = given.Changed("transport")
 	if err := o.checkStyle(given); err != nil {
 		return err
 	}
@@ -346,7 +344,8 @@ func (o *options) run(program asm.Config) run.Options {
 		Place:          o.place,
 		Direction:      o.direction,
 		Attach:         o.attach,
-		FixedTransport: o.transportGiven || o.packetBytes() > 0,
+		FixedTransport: o.transport.fixed && o.transport.carries(o.packetBytes()),
+		PacketBytes:    o.packetBytes(),
 		File:           o.file,
 		Engine:         o.engine,
 		Output:         o.lines(),

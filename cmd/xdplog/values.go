@@ -122,11 +122,43 @@ func parseWord[T named](s string, first, last T) (T, error) {
 	return first, fmt.Errorf("must be one of %s", strings.Join(wordsOf(first, last), ", "))
 }
 
-func parseTransport(s string) (asm.Transport, error) {
-	return parseName(s, asm.ParseTransport, asm.Perf, lastTransport())
+// transport is one that was asked for, or none.
+type transport struct {
+	asm.Transport
+	fixed bool
 }
 
-func lastTransport() asm.Transport { return asm.Transport(len(asm.Transports()) - 1) }
+// anyTransport is what the user says who wants the cheapest.
+const anyTransport = "auto"
+
+func (t transport) String() string {
+	if !t.fixed {
+		return anyTransport
+	}
+	return t.Transport.String()
+}
+
+// carries says whether it brings packet bytes, where some are wanted.
+func (t transport) carries(bytes int) bool { return bytes == 0 || t.MaxSnapLen() > 0 }
+
+func parseTransport(s string) (transport, error) {
+	if s == anyTransport {
+		return transport{}, nil
+	}
+	t, err := asm.ParseTransport(s)
+	if err != nil {
+		return transport{}, fmt.Errorf("must be one of %s", strings.Join(transportNames(), ", "))
+	}
+	return transport{t, true}, nil
+}
+
+func transportNames() []string {
+	all := []string{anyTransport}
+	for _, t := range asm.Transports() {
+		all = append(all, t.String())
+	}
+	return all
+}
 
 func parseClock(s string) (asm.Clock, error) {
 	return parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)

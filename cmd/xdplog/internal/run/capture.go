@@ -2,8 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -91,6 +89,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	c.session = session{
 		source:      ports,
 		attachments: attachments,
+		transport:   o.transport(),
 		said:        said,
 		kind:        o.output(),
 		format:      ports.format,
@@ -217,14 +216,7 @@ func (o *Options) standAt(interfaces []interfacePlaces, env Environment, said ch
 			return nil, nil, nil, ofAll, err
 		}
 	}
-	collection, events, err := load(o.Program)
-	if errors.Is(err, reader.ErrSparseCPUs) && !o.FixedTransport {
-		if !o.Quiet {
-			fmt.Fprintln(env.Stderr, "transport ringbuf instead of perf, which wants the CPUs that are online numbered from 0 without a gap")
-		}
-		o.Program.Transport = asm.Ringbuf
-		collection, events, err = load(o.Program)
-	}
+	collection, events, err := o.load()
 	if err != nil {
 		return nil, nil, nil, ofAll, err
 	}
@@ -235,20 +227,6 @@ func (o *Options) standAt(interfaces []interfacePlaces, env Environment, said ch
 		return nil, nil, nil, failed, err
 	}
 	return collection, events, attached, -1, nil
-}
-
-// load puts the program into the kernel, and opens the reader of its events.
-func load(config asm.Config) (*ebpf.Collection, *reader.Reader, error) {
-	collection, err := loader.Load(config)
-	if err != nil {
-		return nil, nil, err
-	}
-	events, err := reader.New(collection, reader.Options{})
-	if err != nil {
-		collection.Close()
-		return nil, nil, err
-	}
-	return collection, events, nil
 }
 
 // Close takes everything out of the kernel that is still there. Errors of

@@ -41,7 +41,8 @@ type Options struct {
 	Attach         loader.Method
 	Place          Place
 	Direction      Direction
-	FixedTransport bool   // that of Program or none, where it can't be had
+	FixedTransport bool   // that of Program or none; else the cheapest that can be had
+	PacketBytes    int    // of each packet that are wanted, as far as the transport has them; 0: none
 	File           string // to read; "-": standard input
 	Engine         Engine // what its packets are run through; the zero engine is the first of [Engines]
 

@@ -46,6 +46,7 @@ type attachment interface {
 type session struct {
 	source      eventSource
 	attachments []attachment
+	transport   string        // words about it
 	said        <-chan string // lines about what they do of their own accord
 	kind        format.Kind   // of format
 	format      format.Format
@@ -152,7 +153,7 @@ func (s *session) greet() {
 		if s.flows != nil && s.oneSided {
 			what += ": of each flow that side (both: --direction inout)"
 		}
-		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what)
+		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s%s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what, s.transport)
 		if a.Down() {
 			fmt.Fprintf(s.Stderr, "%s is down, and receives nothing until it is set up: ip link set %[1]s up\n", names.OneWord(a.Interface()))
 		}
