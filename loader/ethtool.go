@@ -94,3 +94,23 @@ func ethtool(name string, command unsafe.Pointer) error {
 	}
 	return nil
 }
+
+// ethtoolValue is struct ethtool_value.
+type ethtoolValue struct{ command, data uint32 }
+
+const (
+	ethtoolGetFlags = 0x25   // ETHTOOL_GFLAGS
+	flagRXVLAN      = 1 << 8 // ETH_FLAG_RXVLAN
+)
+
+// StripsTags reports whether an interface takes VLAN tags off what it receives, before
+// XDP sees it (rx-vlan-offload), in a namespace as in [Options].
+func StripsTags(iface, namespace string) (strips bool, err error) {
+	err = Within(namespace, func() error {
+		flags := &ethtoolValue{command: ethtoolGetFlags}
+		err := ethtool(iface, unsafe.Pointer(flags))
+		strips = flags.data&flagRXVLAN != 0
+		return err
+	})
+	return strips, err
+}

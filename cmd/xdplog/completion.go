@@ -1,6 +1,8 @@
 package main
 
 import (
+	_ "embed"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,12 +11,20 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
 
+// bashAlone has the script of bash do without package bash-completion, which cobra's
+// calls.
+//
+//go:embed bash.sh
+var bashAlone string
+
 func completionCommand(env run.Environment) *cobra.Command {
 	shells := []cobra.Completion{"bash", "zsh", "fish"}
 	return &cobra.Command{
-		Use:       "completion bash|zsh|fish",
-		Short:     "print the completion script of a shell",
-		Example:   "  source <(xdplog completion bash)\n  xdplog completion fish | source",
+		Use:   "completion bash|zsh|fish",
+		Short: "print the completion script of a shell",
+		Example: `  source <(xdplog completion bash)
+  autoload -U compinit && compinit && source <(xdplog completion zsh)
+  xdplog completion fish | source`,
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, words []string) error {
 			if len(words) != 1 {
@@ -25,7 +35,11 @@ func completionCommand(env run.Environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, words []string) error {
 			switch words[0] {
 			case "bash":
-				return term.OrClosed(cmd.Root().GenBashCompletionV2(env.Stdout, true))
+				if err := cmd.Root().GenBashCompletionV2(env.Stdout, true); err != nil {
+					return term.OrClosed(err)
+				}
+				_, err := io.WriteString(env.Stdout, bashAlone)
+				return term.OrClosed(err)
 			case "zsh":
 				return term.OrClosed(cmd.Root().GenZshCompletion(env.Stdout))
 			case "fish":

@@ -38,22 +38,6 @@ type fact struct {
 	todo     string // what to do about it; "": nothing
 }
 
-// A report prints facts as they are found, and keeps the required ones that
-// say no.
-type report struct {
-	to     io.Writer
-	append func([]byte, *fact) []byte
-	faults []string
-}
-
-func (r *report) add(f fact) error {
-	if f.required && f.verdict == no {
-		r.faults = append(r.faults, f.name)
-	}
-	_, err := r.to.Write(r.append(nil, &f))
-	return err
-}
-
 // Options say what is checked.
 type Options struct {
 	Interfaces []string // none: the default route's
@@ -64,9 +48,9 @@ type Options struct {
 // Run finds out everything and writes it, and returns an error if something
 // required is missing.
 func Run(o Options, to io.Writer) error {
-	r := &report{to: to, append: appendFact}
+	line := appendFact
 	if o.JSON {
-		r.append = appendFactJSON
+		line = appendFactJSON
 	}
 	interfaces, namespace := o.Interfaces, o.Netns
 	facts := machineFacts(namespace)
@@ -85,18 +69,62 @@ func Run(o Options, to io.Writer) error {
 	for _, name := range interfaces {
 		facts = append(facts, interfaceFacts(name, namespace)...)
 	}
+	works, fault := conclude(facts, interfaces, namespace)
+	if fault == nil {
+		facts = append(facts, works)
+	}
 	for _, f := range facts {
-		if err := r.add(f); err != nil {
+		if _, err := to.Write(line(nil, &f)); err != nil {
 			if term.IsClosed(err) {
 				return nil
 			}
 			return fmt.Errorf("check: %w", err)
 		}
 	}
-	if len(r.faults) > 0 {
-		return errors.New("it would not work here: see " + strings.Join(r.faults, ", "))
+	return fault
+}
+
+// conclude says in a sentence what the facts come to: the command that works, or an
+// error with what is to be done first.
+func conclude(facts []fact, interfaces []string, namespace string) (works fact, fault error) {
+	var missing []string
+	first, before := "", ""
+	for _, f := range facts {
+		if f.verdict == no && strings.HasSuffix(f.name, linkName) {
+			before += ", after " + f.todo
+		}
+		if !f.required || f.verdict != no {
+			continue
+		}
+		missing = append(missing, f.name)
+		if first == "" && f.todo != "" {
+			first = "; first " + f.todo
+		}
+		if len(missing) == 1 && f.todo == "" {
+			first = ": " + f.found
+		}
 	}
-	return nil
+	if len(missing) > 0 {
+		return fact{}, errors.New("it would not work here: see " + strings.Join(missing, ", ") + first)
+	}
+	command := "xdplog"
+	for _, name := range interfaces {
+		command += " -i " + quoted(name)
+	}
+	if namespace != "" {
+		command += " --netns " + quoted(namespace)
+	}
+	return fact{name: "in all", verdict: yes, found: command + " works here" + before}, nil
+}
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	if strings.ContainsFunc(word, func(r rune) bool {
+		return (r < '0' || '9' < r) && (r|0x20 < 'a' || 'z' < r|0x20) && !strings.ContainsRune("-_.:/@", r)
+	}) {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // appendFact writes a fact as text:

@@ -18,7 +18,11 @@ import (
 func interfaceFacts(given, namespace string) []fact {
 	programs, err := loader.Programs(given, namespace)
 	if err != nil {
-		return []fact{{name: "interface", verdict: no, required: true, found: err.Error()}}
+		f := fact{name: "interface", verdict: no, required: true, found: err.Error()}
+		if errors.Is(err, loader.ErrNoInterface) && (given == "any" || strings.Contains(given, ",")) {
+			f.todo = "name each interface with an -i of its own"
+		}
+		return []fact{f}
 	}
 	var facts []fact
 	harm, upper := loader.NativeHarm(given, namespace), loader.Upper(given, namespace)
@@ -64,6 +68,7 @@ func linkFacts(given string, programs []loader.Program, harm, upper error, sysfs
 		programFact(programs),
 		upperFact(upper),
 	}
+	facts = append(facts, aroundFacts(handle, link)...)
 	if driver := &facts[2]; driver.found == "" {
 		driver.verdict, driver.found = unknown, "it has none that can be asked for"
 	}
@@ -73,8 +78,11 @@ func linkFacts(given string, programs []loader.Program, harm, upper error, sysfs
 	return facts, nil
 }
 
+// linkName ends the name of the fact that an interface is up.
+const linkName = "link"
+
 func stateFact(attrs *netlink.LinkAttrs) fact {
-	f := fact{name: "link", verdict: yes, found: "up"}
+	f := fact{name: linkName, verdict: yes, found: "up"}
 	if attrs.RawFlags&unix.IFF_UP == 0 {
 		f.verdict, f.found, f.todo = no, "down: it receives nothing", "ip link set "+attrs.Name+" up"
 	}

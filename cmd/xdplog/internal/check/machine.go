@@ -21,9 +21,9 @@ import (
 
 // machineFacts are those that every interface in a namespace shares.
 func machineFacts(namespace string) []fact {
-	facts := []fact{kernelFact()}
+	facts := append([]fact{kernelFact()}, mountFacts()...)
 	facts = append(facts, capabilityFacts(namespace != "")...)
-	facts = append(facts, bpfFact(), memlockFact(), jitFact(), unprivilegedFact(), btfFact())
+	facts = append(facts, bpfFact(), memlockFact(), jitFact(), unprivilegedFact(), tokenFact(), btfFact())
 	facts = append(facts, transportFacts()...)
 	return append(facts, modeFacts()...)
 }
@@ -66,6 +66,8 @@ func bpfFact() fact {
 	err := features.HaveMapType(ebpf.Array)
 	switch {
 	case err == nil:
+	case !hasProc():
+		f.verdict, f.required, f.found = unknown, false, withoutProc
 	case errors.Is(err, unix.ENOSYS):
 		f.verdict, f.found, f.todo = no, "not in this kernel", "it needs CONFIG_BPF_SYSCALL"
 	default:
@@ -78,6 +80,9 @@ func bpfFact() fact {
 // memlockFact tries to lift the limit on locked memory: of this process alone,
 // and only where the kernel counts maps against it (before Linux 5.11).
 func memlockFact() fact {
+	if !hasProc() {
+		return fact{name: "locked memory", verdict: unknown, found: withoutProc}
+	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return fact{name: "locked memory", verdict: unknown, found: lastOf(err),
 			todo: "if the transports fail: ulimit -l unlimited"}
