@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,24 @@ func TestWriteDrops(t *testing.T) {
 	file := readRecordingFile(t, name)
 	if n := uint64(len(file.packets)); n != c.Captured || uint64(len(end.lines)) != n || c.Matched != 20_001 || c.Lost == 0 {
 		t.Errorf("%d packets, %d lines, counters %+v", n, len(end.lines), c)
+	}
+	if have(t, "tshark") { // which packets are missing before which, in all but what is behind the last
+		output, err := exec.Command("tshark", "-n", "-r", name, "-T", "fields", "-e", "frame.drop_count").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dropped uint64
+		for _, field := range strings.Fields(string(output)) {
+			n, err := strconv.ParseUint(field, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dropped += n
+		}
+		t.Logf("%d packets were dropped before others, of %d", dropped, c.Lost)
+		if dropped == 0 || dropped > c.Lost {
+			t.Error("these are not the packets that were dropped")
+		}
 	}
 	if s := file.interfaces[0].Statistics; s.PacketsDropped != c.Lost || s.PacketsReceived != c.Seen {
 		t.Errorf("statistics %+v, counters %+v", s, c)

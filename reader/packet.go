@@ -10,6 +10,11 @@ type Packet struct {
 	// what [asm.Config.SnapLen] says, or none; and it is valid until the next
 	// read.
 	Data []byte
+
+	// Dropped is how many packets that matched found no room in the buffer of the
+	// packet's CPU, since the one before it from there. Transport perf alone says it;
+	// those behind the last packet are in the counters.
+	Dropped uint64
 }
 
 // ReadPackets is [Reader.Read] with the bytes of the packets. They take some of

@@ -30,6 +30,8 @@ type perfSource struct {
 	sample perf.Record
 	record wire.Record
 	arena  []byte // holds the samples of the packets that were read last
+
+	dropped []uint64 // by CPU, since its last packet
 }
 
 // arenaSize bounds what is read at once where packet bytes are wanted.
@@ -94,7 +96,7 @@ func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open perf buffers: %w", explainPerf(err))
 	}
-	return &perfSource{reader: reader, cpus: online()}, nil
+	return &perfSource{reader: reader, cpus: online(), dropped: make([]uint64, events.MaxEntries())}, nil
 }
 
 var (
@@ -148,7 +150,8 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 			return n, err
 		}
 		if len(s.sample.RawSample) == 0 {
-			continue // a record of lost samples: the program counts them itself
+			s.lose(s.sample.CPU, s.sample.LostSamples) // the program counts them itself
+			continue
 		}
 		if err := s.record.Decode(s.sample.RawSample); err != nil {
 			return n, err
@@ -159,12 +162,27 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 		}
 		into.event(n).set(&s.record, &stamp)
 		if into.packets != nil {
+			into.packets[n].Dropped = s.lose(s.sample.CPU, 0)
 			into.packets[n].Data = slices.Clip(s.record.Packet(s.sample.RawSample))
 			free = free[len(s.sample.RawSample):]
 		}
 		n++
 	}
 	return n, nil
+}
+
+// lose adds samples that a CPU's buffer had no room for, of which the kernel tells before
+// the next one that it had. Where there are none to add, it returns how many there were.
+func (s *perfSource) lose(cpu int, more uint64) (before uint64) {
+	if cpu >= len(s.dropped) {
+		return 0
+	}
+	if more > 0 {
+		s.dropped[cpu] += more
+		return 0
+	}
+	before, s.dropped[cpu] = s.dropped[cpu], 0
+	return before
 }
 
 // A buffer is made with its reader and goes with it, and does not tell what it holds.

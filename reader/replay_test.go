@@ -58,9 +58,9 @@ func TestReplay(t *testing.T) {
 	at := time.Unix(1_700_000_000, 123_456_789)
 	arp := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 6}, make([]byte, 28)...)
 	events := replay.eventsOf(t,
-		Packet{Event{Time: at, Length: len(datagram), Interface: 3}, datagram},
-		Packet{Event{Time: at, Length: len(arp)}, arp},
-		Packet{Event{Time: time.Unix(0, 0), Length: 9000}, datagram},
+		Packet{Event: Event{Time: at, Length: len(datagram), Interface: 3}, Data: datagram},
+		Packet{Event: Event{Time: at, Length: len(arp)}, Data: arp},
+		Packet{Event: Event{Time: time.Unix(0, 0), Length: 9000}, Data: datagram},
 	)
 	if len(events) != 2 {
 		t.Fatalf("%d events, want 2", len(events))
@@ -105,7 +105,7 @@ func TestReplayLengths(t *testing.T) {
 		replay := setupReplay(t, asm.Config{Filter: parsed})
 		for _, n := range lengths {
 			for _, whole := range []int{n, n + 1000} {
-				events := replay.eventsOf(t, Packet{Event{Length: whole}, frame[:n]})
+				events := replay.eventsOf(t, Packet{Event: Event{Length: whole}, Data: frame[:n]})
 				got := len(events) == 1
 				if want := parsed.Match(frame[:n], whole); got != want {
 					t.Errorf("%q on %d of %d bytes: %v, want %v", text, n, whole, got, want)
@@ -123,7 +123,7 @@ func TestReplaySampling(t *testing.T) {
 	replay := setupReplay(t, asm.Config{All: true, Sample: asm.Sampling{N: 4}})
 	packets := make([]Packet, 0, 40)
 	for i := range cap(packets) {
-		packets = append(packets, Packet{Event{Length: i}, datagram[:i]})
+		packets = append(packets, Packet{Event: Event{Length: i}, Data: datagram[:i]})
 	}
 	pinned(t)
 	if events := replay.eventsOf(t, packets...); len(events) != 10 || events[3].Length != 12 {
@@ -140,7 +140,7 @@ func TestReplayLongest(t *testing.T) {
 	}
 	replay := setupReplay(t, asm.Config{Filter: longer})
 	for length, want := range map[int]bool{wire.MaxLength: false, wire.MaxLength + 10: false, wire.MaxLength + 11: true, 1<<32 - 1: true, -2: false} {
-		events := replay.eventsOf(t, Packet{Event{Length: length}, datagram})
+		events := replay.eventsOf(t, Packet{Event: Event{Length: length}, Data: datagram})
 		if (len(events) == 1) != want {
 			t.Errorf("length %d: %d events", length, len(events))
 		}
@@ -178,7 +178,7 @@ func TestNanosecondsOf(t *testing.T) {
 
 func BenchmarkReplay(b *testing.B) {
 	replay := setupReplay(b, asm.Config{})
-	packet := Packet{Event{Time: time.Now(), Length: len(datagram)}, datagram}
+	packet := Packet{Event: Event{Time: time.Now(), Length: len(datagram)}, Data: datagram}
 	events := make([]Event, 256)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

@@ -44,7 +44,7 @@ func (b batch) event(i int) *Event {
 	if b.packets == nil {
 		return &b.events[i]
 	}
-	b.packets[i].Data = nil
+	b.packets[i].Data, b.packets[i].Dropped = nil, 0
 	return &b.packets[i].Event
 }
 
@@ -59,7 +59,7 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 	}
 	packets := b.packets[i:][:len(records)]
 	for j := range records {
-		packets[j].Data = nil
+		packets[j].Data, packets[j].Dropped = nil, 0
 		packets[j].Event.set(&records[j], stamp)
 	}
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -12,12 +10,10 @@ import (
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/wire"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -28,6 +24,7 @@ type options struct {
 	engine       run.Engine  // what its packets are run through; the zero engine: the first
 	write        string      // pcapng file to write; -: stdout; "": none
 	pcap         bool        // it is one of pcap
+	ring         ringOptions // spread over many
 	snapLen      int         // bytes of each packet in it; 0: capfile.MaxSnapLen
 	output       format.Kind // the zero kind: the default, or none beside a file
 	count        uint64      // events; 0: no limit
@@ -67,7 +64,8 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[run.Engine]{&o.engine, parseEngine, "E"}, "engine", "with -r: go (default: needs no rights), kernel (the program itself)")
 	complete(cmd, "engine", engineNames)
 	flags.VarP(once(&o.write, parseWrite, "FILE"), "write", "w", "write packets to a pcapng file, - for stdout; text only with -o")
-	addSwitch(flags, &o.pcap, "pcap", "", "of -w: the classic format, with nanoseconds, for what reads no pcapng")
+	addSwitch(flags, &o.pcap, "pcap", "", "of -w: the classic format, with nanoseconds, not pcapng")
+	o.ring.addFlags(cmd)
 	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet for -w, -x, -X, -A (default 262144: all of it)")
 	o.addOutput(cmd)
 	o.addDetail(flags)
@@ -234,16 +232,8 @@ func (o *options) check(given *pflag.FlagSet) error {
 	if o.sources > 0 && o.metrics == "" {
 		return usage("--metrics-sources is about the metrics: it means nothing without --metrics ADDR")
 	}
-	if o.write != "" && o.snapLen == 0 {
-		o.snapLen = capfile.MaxSnapLen
-	}
-	switch {
-	case o.snapLen > 0 && o.write == "" && o.detail.Dump == detail.NoDump:
-		return usage("--snaplen is about packets' bytes: it means nothing without -w FILE, -x, -X or -A")
-	case o.pcap && o.write == "":
-		return usage("--pcap is about the file with packets: it means nothing without -w FILE")
-	case o.write == "-" && !o.lines().Silent:
-		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output.Name)
+	if err := o.checkWrite(given); err != nil {
+		return err
 	}
 	if o.list {
 		var wrong string
@@ -281,42 +271,10 @@ func (o *options) check(given *pflag.FlagSet) error {
 	return nil
 }
 
-// checkFiles refuses to write packets to a terminal, or over the file that is read,
-// and lines and packets to the same place, by whatever names.
-func (o *options) checkFiles(env run.Environment) error {
-	if o.write == "" {
-		return nil
-	}
-	if file, ok := env.Stdout.(*os.File); ok && o.write == "-" && term.IsTerminal(file) {
-		return usage("-w - would write binary data to the terminal: redirect it or name a file")
-	}
-	stat := func(name string, standard any) fs.FileInfo {
-		info, err := os.Stat(name)
-		if file, ok := standard.(*os.File); ok && name == "-" {
-			info, err = file.Stat()
-		}
-		if err != nil || info.Mode()&fs.ModeCharDevice != 0 {
-			return nil // as /dev/null, which takes and gives everything
-		}
-		return info
-	}
-	to := stat(o.write, env.Stdout)
-	switch {
-	case to == nil:
-		return nil
-	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.Stdin), to):
-		return usage("-w %s is the file that is read: name another one to write", o.write)
-	case o.counting && os.SameFile(stat("-", env.Stdout), to):
-		return usage("-w %s is standard output, where --count writes too: name another file", o.write)
-	case !o.lines().Silent && os.SameFile(stat("-", env.Stdout), to):
-		return usage("-w %s is standard output, where -o %s writes too: name another file, or leave out -o", o.write, o.output.Name)
-	}
-	return nil
-}
-
 // setZone has times be in the zone of $TZ, or says why they are not.
 func (o *options) setZone(env run.Environment) {
-	if !o.lines().Styled || o.style.Times != "" && o.style.Times != "time" && o.style.Times != "date" {
+	written := o.lines().Styled && (o.style.Times == "" || o.style.Times == "time" || o.style.Times == "date")
+	if !written && o.ring.Every == 0 {
 		return
 	}
 	var err error
@@ -354,6 +312,8 @@ func (o *options) run(program asm.Config) run.Options {
 		Location:       o.location,
 		Write:          o.write,
 		Pcap:           o.pcap,
+		Ring:           o.ring.Ring,
+		Then:           o.ring.then,
 		SnapLen:        o.snapLen,
 		Metrics:        o.metrics,
 		Flows:          o.flow.run(),

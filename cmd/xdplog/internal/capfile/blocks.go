@@ -132,6 +132,11 @@ type statistics struct {
 	delivered                   uint64
 }
 
+// allStatistics are as long as any can be.
+func allStatistics() statistics {
+	return statistics{received: new(uint64), accepted: new(uint64), dropped: new(uint64)}
+}
+
 // appendStatistics appends an Interface Statistics Block (4.6).
 func appendStatistics(b []byte, number int, at time.Time, s statistics) []byte {
 	const start, stop, received, dropped, accepted, delivered = 2, 3, 4, 5, 6, 8

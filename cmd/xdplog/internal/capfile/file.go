@@ -1,4 +1,4 @@
-// Package capfile reads and writes capture files: pcap and pcapng in, pcapng out.
+// Package capfile reads and writes capture files: pcap and pcapng in, and out.
 //
 // What is captured must be readable at any moment and up to any failure, and so must what is read: a file may be a pipe
 // that somebody still writes to, or may end in the middle of a packet. So a [Writer] writes whole blocks, and cuts the file

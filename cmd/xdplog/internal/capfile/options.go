@@ -28,6 +28,11 @@ func appendOption(b []byte, code uint16, value []byte) []byte {
 	return append(b, make([]byte, -len(value)&3)...)
 }
 
+// appendNumber appends an option of 64 bits.
+func appendNumber(b []byte, code uint16, value uint64) []byte {
+	return appendOption(b, code, little.AppendUint64(make([]byte, 0, 8), value))
+}
+
 // numbers are the options whose values are one number, which stands in the section's
 // byte order, by the block that they are of.
 var numbers = map[uint32][]uint16{

@@ -17,6 +17,8 @@ type output struct {
 	begun bool  // something was written, or tried to be
 	size  int64 // bytes that are in it
 
+	hidden string // its name for now; "": that of the file
+
 	blocks []byte // to be written
 	ends   []end  // of the blocks
 }
@@ -56,7 +58,7 @@ func open(name string) (*output, error) {
 		file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
 	}
 	if err != nil {
-		return nil, err
+		return nil, explainOpen(name, err)
 	}
 	return &output{file: file, owned: true, made: made}, nil
 }
@@ -101,13 +103,25 @@ func (o *output) flush() (packets int, err error) {
 	return packets, err
 }
 
+// pending is how many bytes the file has when everything is in it.
+func (o *output) pending() int64 { return o.size + int64(len(o.blocks)) }
+
+// regular reports whether it is a file, and no pipe or device.
+func (o *output) regular() bool {
+	info, err := o.file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
 // close closes the file, unless it is stdout.
 func (o *output) close() error {
 	if !o.owned {
 		return nil
 	}
 	o.owned = false
-	if info, err := o.file.Stat(); o.made && err == nil && info.Size() == 0 {
+	switch info, err := o.file.Stat(); {
+	case o.hidden != "":
+		os.Remove(o.hidden)
+	case o.made && err == nil && info.Size() == 0:
 		os.Remove(o.file.Name())
 	}
 	return o.file.Close()

@@ -150,6 +150,9 @@ func (s *Source) ReadPackets(packets []reader.Packet) (int, error) {
 	return n, nil
 }
 
+// SetDeadline does nothing.
+func (s *Source) SetDeadline(time.Time) {}
+
 // Finish has ReadPackets end with io.EOF when all events are read.
 func (s *Source) Finish() { s.finish.Do(func() { close(s.finished) }) }
 

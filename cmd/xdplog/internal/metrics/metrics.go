@@ -28,6 +28,7 @@ type Source interface {
 	ReadPackets([]reader.Packet) (int, error)
 	Counters() (wire.Counters, error)
 	Finish()
+	SetDeadline(time.Time)
 }
 
 // Options say what there is to be told of a run beside its events. The zero value is

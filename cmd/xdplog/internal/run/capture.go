@@ -13,6 +13,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -42,7 +43,9 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			c.Close()
 		}
 	}()
-	packets, err := o.record(env)
+	said := make(chan string, 16)
+	say := sayTo(said)
+	packets, err := o.record(env, say)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +59,6 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 		c.closers = append(c.closers, endpoint)
 	}
-	said := make(chan string, 16)
 	collection, events, attached, err := o.stand(env, said)
 	if err != nil {
 		return nil, err
@@ -91,6 +93,8 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		attachments: attachments,
 		transport:   o.transport(),
 		said:        said,
+		say:         say,
+		terminal:    term.Controlling(),
 		kind:        o.output(),
 		format:      ports.format,
 		limit:       o.Count,
@@ -166,11 +170,7 @@ func (c *Capture) Renounce() { c.session.renounce() }
 func (c *Capture) Run(ctx context.Context) error {
 	ctx, cancel := timeout(ctx, c.duration)
 	defer cancel()
-	err := c.session.run(ctx)
-	if c.session.record != nil {
-		err = OneOf(err, c.session.record.Close())
-	}
-	return err
+	return OneOf(c.session.run(ctx), c.session.complete())
 }
 
 // stand has the programs in the kernel, and on all interfaces. Where one of them can't

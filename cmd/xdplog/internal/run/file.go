@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
@@ -25,12 +26,14 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		return err
 	}
 	defer file.Close()
-	record, err := o.record(env)
+	said := make(chan string, 16)
+	say := sayTo(said)
+	record, err := o.record(env, say)
 	if err != nil {
 		return err
 	}
 	if record != nil {
-		defer func() { err = OneOf(err, record.Close()) }()
+		defer record.Close() // where it does not come to a run
 	}
 	engine := o.Engine
 	if engine.start == nil {
@@ -79,11 +82,13 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		ordered:     true,
 		record:      record,
 		take:        o.Packets,
+		said:        said,
+		say:         say,
 		unseen:      o.silent(),
 		flows:       o.folding(nil),
 		Environment: env,
 	}
-	err = s.run(ctx)
+	err = OneOf(s.run(ctx), s.complete())
 	source.ahead.Close()
 	left, unread := file.Left()
 	if left != "" && !o.Quiet {
@@ -202,3 +207,6 @@ func (s *fileSource) Counters() (wire.Counters, error) {
 	defer s.mu.Unlock()
 	return s.machine.counters(s.selected)
 }
+
+// SetDeadline does nothing: a file does not keep anybody waiting.
+func (s *fileSource) SetDeadline(time.Time) {}

@@ -157,8 +157,5 @@ func follow(said chan<- string, on string, p *loader.Program) {
 	if p != nil {
 		line = fmt.Sprintf("%s has another XDP program, beside which xdplog goes on: %s", names.OneWord(on), p)
 	}
-	select {
-	case said <- line:
-	default: // the run is at its end, and nobody listens any more
-	}
+	sayTo(said)(line)
 }

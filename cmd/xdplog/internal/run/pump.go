@@ -27,6 +27,7 @@ const batch = 256
 type source interface {
 	ReadPackets([]reader.Packet) (int, error)
 	Counters() (wire.Counters, error)
+	SetDeadline(time.Time)
 }
 
 // A pump takes events from a source to a writer, and their packets to a
@@ -45,6 +46,7 @@ type pump struct {
 	record *capfile.Writer       // nil: none
 	take   func([]reader.Packet) // in place of format and to; nil: these
 	flows  *folding              // of events; nil: these are written themselves
+	say    func(string)          // says what was done with the recording
 
 	missed *atomic.Uint64 // events, or flows, that could not be written
 
@@ -59,6 +61,11 @@ type pump struct {
 	delivered uint64 // events read
 	err       error  // of reading
 	panicked  string // what its goroutine died of, with the stack
+
+	asked  atomic.Bool // for another file: see turn.go
+	filled atomic.Bool // there are as many files as were wanted
+	due    time.Time   // for which a deadline is set
+	woken  bool        // by one
 
 	lines    []byte
 	ends     []int // of each event's lines in lines
@@ -91,7 +98,11 @@ func (p *pump) run() {
 		p.flows.begin(p)
 	}
 	for {
+		p.turn()
 		n, err := p.source.ReadPackets(packets)
+		if p.woke(err) {
+			continue
+		}
 		p.delivered += uint64(n)
 		if !p.sorted && n < len(packets) {
 			// Each CPU has its own buffer. Few events are put in order, for
@@ -119,6 +130,9 @@ func (p *pump) run() {
 func (p *pump) write(packets []reader.Packet) {
 	if p.flows != nil { // which counts on also where nothing can be written
 		p.fold(packets)
+		return
+	}
+	if p.filled.Load() {
 		return
 	}
 	if p.writeErr.Load() != nil {
@@ -214,7 +228,9 @@ func (p *pump) ofRun(c wire.Counters) wire.Counters {
 }
 
 // reached reports whether as much was written as is wanted.
-func (p *pump) reached() bool { return p.limit > 0 && p.written.Load() == p.limit }
+func (p *pump) reached() bool {
+	return p.filled.Load() || p.limit > 0 && p.written.Load() == p.limit
+}
 
 // taken is how many of the events were written, left out, or put into flows.
 func (p *pump) taken() uint64 {

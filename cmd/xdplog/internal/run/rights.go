@@ -16,10 +16,14 @@ type capabilitySet uint64
 // What a run keeps, the first of these with which it can still count:
 // CAP_NET_ADMIN takes the program off again; kernels before 5.19 let nobody
 // call bpf(2), by which counters are read, without CAP_BPF or, in its place,
-// CAP_SYS_ADMIN.
-func keepable() []capabilitySet {
+// CAP_SYS_ADMIN. Root makes files in a directory of another user's, where one is to
+// follow another, by CAP_DAC_OVERRIDE.
+func keepable() (sets []capabilitySet) {
 	const detach capabilitySet = 1 << unix.CAP_NET_ADMIN
-	return []capabilitySet{detach, detach | 1<<unix.CAP_BPF, detach | 1<<unix.CAP_SYS_ADMIN}
+	for _, files := range []capabilitySet{0, 1 << unix.CAP_DAC_OVERRIDE} {
+		sets = append(sets, detach|files, detach|files|1<<unix.CAP_BPF, detach|files|1<<unix.CAP_SYS_ADMIN)
+	}
+	return sets
 }
 
 // Renounce gives up, for good and on every thread, the rights that a run does
@@ -59,7 +63,7 @@ func Renounce(count func() error) error {
 			return held.only(keep).setOnAllThreads()
 		}
 	}
-	return errors.New("counters can't be read with fewer")
+	return errors.New("counters can't be read, or files be made, with fewer")
 }
 
 // setOnAllThreads makes these the only capabilities. What was ambient goes

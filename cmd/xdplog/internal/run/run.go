@@ -25,6 +25,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
 )
@@ -59,9 +60,11 @@ type Options struct {
 	Write    string         // capture file to write; "-": stdout; "": none
 	SnapLen  int            // bytes of each packet in it
 	Pcap     bool           // it is a pcap file, not pcapng
-	Metrics  string         // address of the Prometheus endpoint; "": none
-	Flows    *Flows         // conversations, in place of packets; nil: these
-	Sources  int            // that the metrics tell apart by name; 0: none
+	Ring     capfile.Ring
+	Then     []string // command for each file that is whole, before its name
+	Metrics  string   // address of the Prometheus endpoint; "": none
+	Flows    *Flows   // conversations, in place of packets; nil: these
+	Sources  int      // that the metrics tell apart by name; 0: none
 
 	// How long, and what is said of it on stderr.
 	Count    uint64        // events to print; 0: no limit
@@ -115,11 +118,19 @@ func (o *Options) filter() string {
 
 // record opens the file to write, or for "-" takes stdout. It is nil where none
 // is wanted.
-func (o *Options) record(env Environment) (*capfile.Writer, error) {
+func (o *Options) record(env Environment, say func(string)) (*capfile.Writer, error) {
 	if o.Pcap && !o.Quiet {
 		fmt.Fprintln(env.Stderr, "a pcap file keeps packets, times and lengths: not interfaces, filter, directions, verdicts, comments and counters, as pcapng does")
 	}
-	about := capfile.WriterOptions{SnapLen: o.SnapLen, Pcap: o.Pcap, Filter: o.filter()}
+	about := capfile.WriterOptions{SnapLen: o.SnapLen, Pcap: o.Pcap, Filter: o.filter(), Ring: o.Ring, Say: say}
+	about.Ring.Location = o.Location
+	about.Then = capfile.Then{Command: o.Then, Output: env.Stderr}
+	if file := term.File(env.Stderr); file != nil {
+		about.Then.Output = file // as the command's own, which may outlive this process
+	}
+	if info, err := os.Stat(o.File); err == nil && o.File != "" {
+		about.Read = info
+	}
 	switch file, ok := env.Stdout.(*os.File); {
 	case o.Write == "":
 		return nil, nil

@@ -47,7 +47,8 @@ type session struct {
 	source      eventSource
 	attachments []attachment
 	transport   string        // words about it
-	said        <-chan string // lines about what they do of their own accord
+	said        <-chan string // lines about what they do of their own accord, and about files
+	say         func(string)  // says another one
 	kind        format.Kind   // of format
 	format      format.Format
 	limit       uint64                // events to print; 0: all
@@ -64,6 +65,7 @@ type session struct {
 	flows       *folding              // of events; nil: they are printed themselves
 	oneSided    bool                  // of each conversation one side is seen
 	missed      atomic.Uint64         // events, or flows, that could not be written
+	terminal    term.Terminal         // from which the run was started
 	Environment
 }
 
@@ -80,11 +82,13 @@ func (s *session) run(ctx context.Context) error {
 	}
 	outputs := []io.Writer{output}
 	if s.record != nil {
-		outputs = append(outputs, s.record.File())
+		if pipe := s.record.Pipe(); pipe != nil {
+			outputs = append(outputs, pipe)
+		}
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, missed: &s.missed}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, missed: &s.missed, say: s.say}
 	pump.start()
 
 	cause := s.wait(ctx, pump, lost, closed)
@@ -170,7 +174,12 @@ func (s *session) renounce() {
 	if s.Environment.Renounce == nil || beside { // to follow another's program takes them all
 		return
 	}
-	err := s.Environment.Renounce(func() error { _, err := s.source.Counters(); return err })
+	err := s.Environment.Renounce(func() error {
+		if _, err := s.source.Counters(); err != nil || s.record == nil {
+			return err
+		}
+		return s.record.MayFollow()
+	})
 	if err != nil && !s.quiet {
 		fmt.Fprintf(s.Stderr, "goes on with all its rights: %v\n", err)
 	}
@@ -209,8 +218,11 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 	}
 	for {
 		select {
-		case <-s.Signals:
-			return nil
+		case sig := <-s.Signals:
+			if !s.reopens(sig) {
+				return nil
+			}
+			p.reopen()
 		case <-ctx.Done():
 			return nil
 		case <-p.enough:
@@ -335,7 +347,7 @@ func (s *session) conclude(p *pump, drained error) error {
 	case !s.counted && p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
 	case missing > 0 && !s.quiet:
-		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", s.limit, missing)
+		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", p.written.Load(), missing)
 	}
 	of := p.ofRun(counters)
 	if s.counting {

@@ -20,15 +20,8 @@ import (
 // IsTerminal reports whether somebody looks at what is written to w, or enters
 // what is read from it: an [*os.File], or a [Wrapper] of one.
 func IsTerminal(w any) bool {
-	for {
-		wrapper, ok := w.(Wrapper)
-		if !ok {
-			break
-		}
-		w = wrapper.Unwrap()
-	}
-	file, ok := w.(*os.File)
-	if !ok || file == nil {
+	file := File(w)
+	if file == nil {
 		return false
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)

@@ -1,0 +1,89 @@
+package capfile
+
+import (
+	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/reader"
+)
+
+// Options of an Enhanced Packet Block (draft-ietf-opsawg-pcapng, 4.3.1).
+const (
+	packetFlags   = 2
+	packetDropped = 4
+	packetNumber  = 5
+	packetVerdict = 7
+)
+
+// fate is what the options of a packet's block say of it. Files that follow one another
+// have its number among all, by which one sees that none is missing; of several interfaces
+// nobody knows which one's packets were dropped.
+func (w *Writer) fate(p *reader.Packet) Options {
+	const (
+		inbound, outbound = 1, 2 // the two lowest bits of the flags
+		byXDP             = 2    // Linux eBPF XDP: the action is that of enum xdp_action (linux/bpf.h)
+	)
+	b := w.options[:0]
+	switch p.Direction {
+	case wire.In:
+		b = appendOption(b, packetFlags, []byte{inbound, 0, 0, 0})
+	case wire.Out:
+		b = appendOption(b, packetFlags, []byte{outbound, 0, 0, 0})
+	}
+	if p.Dropped > 0 && len(w.interfaces) == 1 {
+		b = appendNumber(b, packetDropped, p.Dropped)
+	}
+	if w.ring != nil && w.count != nil {
+		b = appendNumber(b, packetNumber, w.packets)
+	}
+	if p.Verdict != wire.NoVerdict {
+		var value [9]byte
+		value[0] = byXDP
+		little.PutUint64(value[1:], uint64(p.Verdict-wire.Aborted))
+		b = appendOption(b, packetVerdict, value[:])
+	}
+	w.options = b
+	return Options{bytes: b, order: little}
+}
+
+// addStatistics adds those of the interfaces, of this file alone.
+func (w *Writer) addStatistics() error {
+	now := time.Now()
+	for number := range w.interfaces {
+		if w.count == nil {
+			return nil
+		}
+		counters, err := w.count(number)
+		if err != nil {
+			return err
+		}
+		i := &w.interfaces[number]
+		s := statistics{began: w.started, ended: now, delivered: i.packets - i.before.packets}
+		i.before.packets = i.packets
+		if counters != nil {
+			c := upTo(*counters, i.packets)
+			here := since(c, i.before.counters)
+			i.before.counters = c
+			s.received, s.accepted, s.dropped = &here.Seen, new(here.Matched()), &here.Lost
+		}
+		w.out.add(w.form.statistics(w.out.blocks, number, now, s))
+	}
+	return nil
+}
+
+// upTo is the counters with so many packets captured, and no others: those that have been
+// captured and not been delivered yet will be in the next file, or in none.
+func upTo(c wire.Counters, captured uint64) wire.Counters {
+	c.Seen += captured - c.Captured
+	c.Captured = captured
+	return c
+}
+
+// since is what was counted after a time.
+func since(c, before wire.Counters) wire.Counters {
+	c.Seen -= min(c.Seen, before.Seen)
+	c.SampledOut -= min(c.SampledOut, before.SampledOut)
+	c.Captured -= min(c.Captured, before.Captured)
+	c.Lost -= min(c.Lost, before.Lost)
+	return c
+}
