@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -86,5 +87,27 @@ func TestListInterfaces(t *testing.T) {
 	text := start(t, lab.right, "-D").wait(t)
 	if want := right(0) + " (veth): xdp native, xdp generic, tc"; !slices.Contains(text.lines, want) {
 		t.Errorf("-D says\n%s\nwithout\n%s", strings.Join(text.lines, "\n"), want)
+	}
+}
+
+// TestAllInterfaces: -i all is each interface that is up, and no other.
+func TestAllInterfaces(t *testing.T) {
+	lab := newLabWith(t, labOptions{pairs: 2})
+	capture := start(t, lab.right, "-i", "all", "-o", "json", fmt.Sprint("port ", markerPort)).listens(t)
+	for i := range 2 {
+		if err := lab.transmit(i, marker()); err != nil {
+			t.Fatal(err)
+		}
+		if e := capture.next(t); e.Interface != right(i) {
+			t.Errorf("event on %s, want %s", e.Interface, right(i))
+		}
+	}
+	if end := capture.stop(t); strings.Contains(end.stderr, "listening on lo ") || strings.Count(end.stderr, listening) != 2 {
+		t.Errorf("it listens elsewhere:\n%s", end.stderr)
+	}
+
+	facts, end := runCheck(t, lab.right, nil, "-i", "all")
+	if want := "xdplog -i right0 -i right1 works here"; end.status != 0 || facts["in all"].Found != want {
+		t.Errorf("check: exit status is %d, and it says %q, want %q", end.status, facts["in all"].Found, want)
 	}
 }

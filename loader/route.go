@@ -74,3 +74,26 @@ func isDefault(route netlink.Route) bool {
 	ones, _ := route.Dst.Mask.Size()
 	return ones == 0 && route.Dst.IP.IsUnspecified()
 }
+
+// UpInterfaces returns the names of the interfaces that are up and whose packets a
+// program can read, in the order of their index, in a namespace as in [Options].
+func UpInterfaces(namespace string) (names []string, err error) {
+	err = Within(namespace, func() error {
+		c, err := dial()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		links, err := c.links()
+		if err != nil {
+			return fmt.Errorf("list the interfaces: %w", err)
+		}
+		for _, l := range links {
+			if l.up && l.ethernet() {
+				names = append(names, l.name)
+			}
+		}
+		return nil
+	})
+	return names, err
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -23,7 +24,9 @@ func advise(err error, interfaces []string) error {
 	case errors.Is(err, loader.ErrNoDefaultRoute):
 		return fmt.Errorf("%w: name an interface with -i", err)
 	case errors.Is(err, loader.ErrNoInterface) && slices.Contains(interfaces, "any"):
-		return fmt.Errorf("%w: name each interface with an -i of its own", err)
+		return fmt.Errorf("%w: name each interface with an -i of its own, or take -i all", err)
+	case errors.Is(err, loader.ErrNoInterface) && len(interfaces) > 1 && slices.Contains(interfaces, run.AllInterfaces):
+		return fmt.Errorf("%w: -i all stands alone", err)
 	case errors.Is(err, loader.ErrNoInterface) && slices.ContainsFunc(interfaces, isList):
 		return fmt.Errorf("%w: an -i names one interface, so take %s", err, apart(interfaces))
 	case errors.Is(err, loader.ErrOutOfReach):

@@ -39,7 +39,8 @@ func TestAdviseNames(t *testing.T) {
 		want       string
 	}{
 		{[]string{"eht0"}, none.Error()},
-		{[]string{"any"}, none.Error() + ": name each interface with an -i of its own"},
+		{[]string{"any"}, none.Error() + ": name each interface with an -i of its own, or take -i all"},
+		{[]string{"eth0", "all"}, none.Error() + ": -i all stands alone"},
 		{[]string{"eth0,eth1"}, none.Error() + ": an -i names one interface, so take -i eth0 -i eth1"},
 		{[]string{"lo", "eth0,eth1"}, none.Error() + ": an -i names one interface, so take -i lo -i eth0 -i eth1"},
 	} {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/check"
@@ -25,10 +27,16 @@ func checkCommand(env run.Environment) *cobra.Command {
 		Args:  noWords,
 		RunE: func(*cobra.Command, []string) error {
 			opts.JSON = output == "json"
+			if slices.Equal(opts.Interfaces, []string{run.AllInterfaces}) {
+				var err error
+				if opts.Interfaces, err = run.Interfaces(opts.Interfaces, opts.Netns); err != nil {
+					return err
+				}
+			}
 			return check.Run(opts, env.Stdout)
 		},
 	}
-	addInterface(cmd, list(&opts.Interfaces), "interface, repeatable (default: the default route's)")
+	addInterface(cmd, list(&opts.Interfaces), "interface, repeatable, or all (default: the default route's)")
 	addNamespace(cmd, &opts.Netns)
 	formats := []string{"text", "json"}
 	cmd.Flags().VarP(value[string]{&output, oneOfWords(formats), "FORMAT"}, "output", "o", "text (default), json")

@@ -98,7 +98,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 }
 
 func (o *options) addSource(cmd *cobra.Command) {
-	addInterface(cmd, list(&o.interfaces), "interface, repeatable (default: the default route's)")
+	addInterface(cmd, list(&o.interfaces), "interface, repeatable, or all (default: the default route's)")
 	cmd.Flags().VarP(once(&o.file, parseFile, "FILE"), "read", "r", "read packets from a pcap or pcapng file, - for stdin, instead")
 }
 

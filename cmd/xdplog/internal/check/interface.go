@@ -20,7 +20,7 @@ func interfaceFacts(given, namespace string) []fact {
 	if err != nil {
 		f := fact{name: "interface", verdict: no, required: true, found: err.Error()}
 		if errors.Is(err, loader.ErrNoInterface) && (given == "any" || strings.Contains(given, ",")) {
-			f.todo = "name each interface with an -i of its own"
+			f.todo = "name each interface with an -i of its own, or take -i all"
 		}
 		return []fact{f}
 	}

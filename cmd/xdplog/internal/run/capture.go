@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -28,12 +29,8 @@ type Capture struct {
 // Open loads the program and attaches it to every interface, or to none. What
 // then comes waits for [Capture.Run].
 func Open(o Options, env Environment) (_ *Capture, err error) {
-	if len(o.Interfaces) == 0 {
-		name, err := loader.DefaultInterface(o.Netns)
-		if err != nil {
-			return nil, err
-		}
-		o.Interfaces = []string{name}
+	if o.Interfaces, err = Interfaces(o.Interfaces, o.Netns); err != nil {
+		return nil, err
 	}
 
 	c := &Capture{duration: o.Duration}
@@ -145,6 +142,28 @@ func countEach(events *reader.Reader, interfaces, each int) capfile.Count {
 		}
 		return &sum, nil
 	}
+}
+
+// AllInterfaces is a name for all that are up, where none is called so.
+const AllInterfaces = "all"
+
+// Interfaces are those that were named; by none that of the default route.
+func Interfaces(named []string, netns string) ([]string, error) {
+	switch {
+	case len(named) == 0:
+		name, err := loader.DefaultInterface(netns)
+		return []string{name}, err
+	case !slices.Equal(named, []string{AllInterfaces}):
+		return named, nil
+	}
+	up, err := loader.UpInterfaces(netns)
+	switch {
+	case err != nil || slices.Contains(up, AllInterfaces):
+		return named, err
+	case len(up) == 0:
+		return nil, errors.New("no interface is up whose packets can be read")
+	}
+	return up, nil
 }
 
 // Greet says what the program was attached to.
