@@ -4,7 +4,8 @@ export CGO_ENABLED ?= 0
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-LDFLAGS     = -s -w
+LDFLAGS     = -s -w $(if $(VERSION),-X $(OWN).number=$(VERSION)) $(if $(REVISION),-X $(OWN).revision=$(REVISION))
+OWN         = github.com/xdplog/xdplog/cmd/xdplog/internal/version
 FUZZTIME    = 1m
 # Git refuses to speak of a clone that is somebody else's.
 VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
@@ -13,7 +14,7 @@ VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
 
 all: build
 
-build: ## bin/xdplog
+build: ## bin/xdplog; VERSION=v1.2.3 REVISION=0123abcd where there is no .git to tell
 	go build -trimpath -buildvcs=$(VCS) -ldflags '$(LDFLAGS)' -o bin/xdplog ./cmd/xdplog
 
 demo: build ## show packets: two namespaces, a veth, some traffic, nothing left behind
@@ -25,6 +26,7 @@ man: ## docs/man/xdplog.1, which a test compares
 test: ## all tests, one package at a time: some flood interfaces; without root most are skipped
 	go test -p 1 -timeout 20m ./...
 	cd e2e/promlint && go test ./...
+	cd e2e/kubelint && go test ./...
 
 race: ## the race detector, which needs a C compiler, where goroutines meet
 	CGO_ENABLED=1 go test -race ./reader/... ./loader ./cmd/...

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +18,9 @@ import (
 // containerEnv makes this binary the first process of a container: its value
 // is the root directory. It becomes xdplog.
 const containerEnv = "XDPLOG_E2E_CONTAINER"
+
+// containerUserEnv has it become the image's user before.
+const containerUserEnv = "XDPLOG_E2E_CONTAINER_USER"
 
 // granted are all the capabilities that the container has.
 var granted = []uintptr{unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON}
@@ -45,6 +50,12 @@ func contain(root string) error {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
+	}
+	if os.Getenv(containerUserEnv) != "" { // who has no capabilities but the file's
+		if err := errors.Join(unix.Setgroups(nil), unix.Setresgid(65532, 65532, 65532), unix.Setresuid(65532, 65532, 65532)); err != nil {
+			return fmt.Errorf("become another user: %w", err)
+		}
+		return unix.Exec("/xdplog", append([]string{"/xdplog"}, os.Args[1:]...), []string{})
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
@@ -107,4 +118,34 @@ func TestContainer(t *testing.T) {
 	if end.status != 0 {
 		t.Errorf("check: exit status is %d, want 0:\n%s\n%s", end.status, end.stderr, strings.Join(end.lines, "\n"))
 	}
+}
+
+// TestContainerUser runs it as the image's user, whose capabilities are those of the file.
+func TestContainerUser(t *testing.T) {
+	lab := newLab(t)
+	admit(t, nil)
+	root := image(t)
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var permitted [2]uint32
+	for _, c := range granted {
+		permitted[c/32] |= 1 << (c % 32)
+	}
+	const magic = 0x02000001 // struct vfs_cap_data, revision 2, effective
+	var attribute []byte
+	for _, word := range []uint32{magic, permitted[0], 0, permitted[1], 0} {
+		attribute = binary.LittleEndian.AppendUint32(attribute, word)
+	}
+	if err := unix.Setxattr(filepath.Join(root, "xdplog"), "security.capability", attribute, 0); err != nil {
+		t.Fatalf("give the file capabilities: %v", err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-i", right(0), "-o", "json", "--attach", "link", "--transport", "ringbuf")
+	cmd.Env = []string{containerEnv + "=" + root, containerUserEnv + "=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+	capture := launch(t, lab.right, cmd).read().listens(t)
+	lab.udp(t, 0, false, 53, 1, 18)
+	capture.want(t, udp4)
+	capture.stop(t)
+	lab.wantNoProgram(t)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/notify"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 )
@@ -47,6 +48,7 @@ func main() {
 
 	os.Exit(execute(os.Args[1:], run.Environment{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Asked: asked, Renounce: run.Renounce,
+		Notify: func(state string) error { return notify.Send(os.Getenv(notify.Socket), state) },
 	}))
 }
 

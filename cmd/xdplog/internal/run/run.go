@@ -9,7 +9,7 @@
 // off first, has the pump drain what was captured by then, and says how many
 // events were not written if that takes too long.
 //
-// It imports capfile, detail, format, metrics, names and term beside it, and the library.
+// It imports capfile, detail, format, metrics, names, notify and term beside it, and the library.
 package run
 
 import (
@@ -82,6 +82,10 @@ type Environment struct {
 	Stderr  io.Writer        // everything else
 	Signals <-chan os.Signal // each of them ends a run
 	Asked   <-chan os.Signal // each of them has the counters printed meanwhile
+
+	// Notify tells a service manager what it is at: [notify.Ready] once everything is
+	// attached, [notify.Stopping] when the end has begun; nil: there is none.
+	Notify func(state string) error
 
 	// Renounce gives up what a run needs no more, but what count still takes;
 	// nil where the process has other things to do. See [Renounce].

@@ -16,6 +16,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/notify"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
 	"github.com/xdplog/xdplog/reader"
@@ -91,7 +92,9 @@ func (s *session) run(ctx context.Context) error {
 	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, missed: &s.missed, say: s.say}
 	pump.start()
 
+	s.notify(notify.Ready)
 	cause := s.wait(ctx, pump, lost, closed)
+	s.notify(notify.Stopping)
 	detached := s.detach()
 	wait()
 	s.source.Finish()
@@ -182,6 +185,17 @@ func (s *session) renounce() {
 	})
 	if err != nil && !s.quiet {
 		fmt.Fprintf(s.Stderr, "goes on with all its rights: %v\n", err)
+	}
+}
+
+// notify tells the service manager a state. That it does not listen is no reason to end:
+// it does what it does about services that say nothing.
+func (s *session) notify(state string) {
+	if s.Notify == nil {
+		return
+	}
+	if err := s.Notify(state); err != nil && !s.quiet {
+		fmt.Fprintln(s.Stderr, err)
 	}
 }
 

@@ -1,5 +1,6 @@
 // Package version says what was built: what the Go command stamped into the
-// binary. It imports the standard library alone.
+// binary, or where it could not, as in an image that is built without .git, what the
+// linker was told. It imports the standard library alone.
 package version
 
 import (
@@ -15,15 +16,34 @@ type Version struct {
 	Modified bool   // the source was not that of the revision alone
 }
 
+// What the linker was told, for a binary of which the Go command knows less:
+//
+//	go build -ldflags '-X github.com/xdplog/xdplog/cmd/xdplog/internal/version.number=v1.2.3 -X ….revision=0123abcd'
+var number, revision string
+
 // Own is the version of this binary.
 func Own() Version {
 	info, _ := debug.ReadBuildInfo()
-	return of(info)
+	return of(info).or(number, revision)
 }
+
+// or is the version with what it lacks.
+func (v Version) or(number, revision string) Version {
+	if v.Number == unknown && number != "" {
+		v.Number = number
+	}
+	if v.Revision == "" {
+		v.Revision = revision
+	}
+	return v
+}
+
+// unknown is the number of what is not known to be a release, as the Go command says it.
+const unknown = "(devel)"
 
 // of is what build information says; info may be nil.
 func of(info *debug.BuildInfo) Version {
-	v := Version{Number: "(devel)"}
+	v := Version{Number: unknown}
 	if info == nil {
 		return v
 	}
