@@ -139,21 +139,20 @@ func (b *builder) ends(low, high, lowPort, highPort layout.RecordField) {
 	)
 }
 
-// portKey is the destination port and the protocol; without ports, the protocol alone.
+// portKey is the destination port and the protocol, and which of them there are.
 func (b *builder) portKey() {
-	set := b.Fresh("port_key")
-	layout.Rec.Protocol.Load(b.Builder, bpf.R1)
-	layout.Rec.Flags.Load(b.Builder, bpf.R2)
-	b.Emit(bpf.And.Imm(bpf.R2, int32(wire.FlagPorts)))
-	b.JumpIf(bpf.R2, bpf.JEq, 0, set)
-	layout.Rec.DestinationPort.Load(b.Builder, bpf.R2)
+	layout.Rec.Flags.Load(b.Builder, bpf.R1)
 	b.Emit(
-		bpf.LSh.Imm(bpf.R2, wire.KeyPortShift),
-		bpf.Or.Reg(bpf.R1, bpf.R2),
-		bpf.LoadImm(bpf.R2, wire.KeyHasPort, bpf.DWord),
-		bpf.Or.Reg(bpf.R1, bpf.R2),
+		bpf.And.Imm(bpf.R1, int32(wire.KeyFlags)),
+		bpf.LSh.Imm(bpf.R1, wire.KeyFlagShift-wire.KeyPortShift),
 	)
-	b.Block(set)
+	layout.Rec.DestinationPort.Load(b.Builder, bpf.R2) // 0 where there is none
+	b.Emit(
+		bpf.Or.Reg(bpf.R1, bpf.R2),
+		bpf.LSh.Imm(bpf.R1, wire.KeyPortShift),
+	)
+	layout.Rec.Protocol.Load(b.Builder, bpf.R2)
+	b.Emit(bpf.Or.Reg(bpf.R1, bpf.R2))
 	b.setKey(0, bpf.R1)
 }
 

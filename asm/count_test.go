@@ -53,7 +53,7 @@ func expected(table map[counted]sum, by wire.CountBy, frame []byte) {
 			return
 		}
 	case wire.ByPort:
-		c.key = wire.Record{Protocol: r.Protocol, DestinationPort: r.DestinationPort, Flags: r.Flags & wire.FlagPorts}
+		c.key = wire.Record{Protocol: r.Protocol, DestinationPort: r.DestinationPort, Flags: r.Flags & wire.KeyFlags}
 	case wire.ByVLAN:
 		c.key = wire.Record{TagsFate: r.Tags(), OuterVLAN: r.VLAN()[0], InnerVLAN: r.VLAN()[1]}
 	case wire.ByMAC:

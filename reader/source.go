@@ -67,6 +67,9 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 // newSource opens the source of a program's records, whose map tells which.
 func newSource(coll *ebpf.Collection, buffer int) (source, error) {
 	events := coll.Maps[wire.EventsMap]
+	if events == nil && coll.Maps[wire.CountMap] != nil {
+		return newSilent(), nil
+	}
 	if events == nil {
 		return nil, fmt.Errorf("collection lacks map %q", wire.EventsMap)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm/wire"
+	"github.com/xdplog/xdplog/reader/tally"
 )
 
 // Count is what a program counted of one key, see [asm.Count].
@@ -169,6 +170,21 @@ func (t *Table) readRegion(memory []byte, stamp *stamp, count *Count, each func(
 	}
 }
 
+// Row is the count as a row of a table by a key, which must be what the program counts by.
+func (c *Count) Row(by tally.By) tally.Row {
+	key := Packet{Event: FromRecord(&c.Key)}
+	row := key.Row(by)
+	row.MAC = c.MAC
+	row.First, row.Last = c.First, c.Last
+	row.Sum, row.Back = tally.Sum{Packets: c.Packets, Bytes: c.Bytes}, tally.Sum(c.Back)
+	row.TCPFlags, row.BackTCPFlags = c.TCPFlags, c.BackTCPFlags
+	if row.Reversed {
+		row.Sum, row.Back = row.Back, row.Sum
+		row.TCPFlags, row.BackTCPFlags = row.BackTCPFlags, row.TCPFlags
+	}
+	return row
+}
+
 // turn exchanges the two ends of a conversation.
 func (c *Count) turn() {
 	c.Key.Source, c.Key.Destination = c.Key.Destination, c.Key.Source
@@ -199,10 +215,8 @@ func (c *Count) setKey(by wire.CountBy, key []uint64) {
 		c.Key.EtherType = uint16(key[5] >> wire.KeyEtherTypeShift)
 	case wire.ByPort:
 		c.Key.Protocol = uint8(word)
-		if word&wire.KeyHasPort != 0 {
-			c.Key.Flags = wire.FlagPorts
-			c.Key.DestinationPort = uint16(word >> wire.KeyPortShift)
-		}
+		c.Key.DestinationPort = uint16(word >> wire.KeyPortShift)
+		c.Key.Flags = wire.Flags(word >> wire.KeyFlagShift)
 	case wire.ByVLAN:
 		c.Key.TagsFate = uint8(word >> wire.KeyTagsShift)
 		c.Key.OuterVLAN, c.Key.InnerVLAN = uint16(word>>16), uint16(word)

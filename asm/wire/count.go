@@ -112,8 +112,8 @@ func (by CountBy) RegionRows(bytes int) int { return (bytes - CountRegionSize) /
 // Parts of a key of one word.
 const (
 	KeyIP        = 1 << 32 // ByProtocol: the rest is an IP protocol, not an EtherType
-	KeyHasPort   = 1 << 32 // ByPort: there are ports
 	KeyPortShift = 8       // ByPort: the protocol is below
+	KeyFlagShift = 32      // ByPort: those of [KeyFlags] are above
 	KeyTagsShift = 32      // ByVLAN: how many tags; below 16 bits for the outer id, 16 for the inner
 )
 

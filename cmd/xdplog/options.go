@@ -55,7 +55,6 @@ type options struct {
 	dump         bool           // print the program, run nothing
 	list         bool           // print the interfaces, run nothing
 	quiet        bool
-
 }
 
 func (o *options) addFlags(cmd *cobra.Command) {

@@ -25,7 +25,7 @@ func (t *Table) Add(row *Row) {
 		t.rows[i].merge(row)
 		return
 	}
-	if len(t.rows) >= t.limit() {
+	if len(t.rows) >= t.Limit() {
 		t.other.Add(row.Total())
 		return
 	}
@@ -42,7 +42,8 @@ func (t *Table) AddOther(sum Sum) {
 	t.other.Add(sum)
 }
 
-func (t *Table) limit() int {
+// Limit is how many keys may have a row of their own.
+func (t *Table) Limit() int {
 	if t.Rows > 0 {
 		return t.Rows
 	}

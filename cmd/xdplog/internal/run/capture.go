@@ -24,6 +24,7 @@ type Capture struct {
 	session  session
 	duration time.Duration // 0: no end
 	closers  []io.Closer   // in the order in which they were opened
+	table    *reader.Table // nil: nothing is counted by a key
 }
 
 // Open loads the program and attaches it to every interface, or to none. What
@@ -79,6 +80,12 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			recorded = append(recorded, capfile.Interface{Interface: named, Speed: a.Speed()})
 		}
 	}
+	if o.Program.Count != nil {
+		if c.table, err = reader.NewTable(collection); err != nil {
+			return nil, err
+		}
+		c.closers = append(c.closers, c.table)
+	}
 	if packets != nil {
 		if err := packets.Begin(recorded, countEach(events, len(recorded), each)); err != nil {
 			return nil, err
@@ -89,6 +96,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		source:      ports,
 		attachments: attachments,
 		transport:   o.transport(),
+		tabled:      o.counts(),
 		said:        said,
 		say:         say,
 		terminal:    term.Controlling(),

@@ -22,7 +22,7 @@ const (
 // transports are the ways in which events may leave the kernel, the cheapest for a packet
 // first. The last one can be had everywhere.
 func (o *Options) transports() []asm.Transport {
-	if o.FixedTransport {
+	if o.FixedTransport || o.counts() {
 		return []asm.Transport{o.Program.Transport}
 	}
 	ways := []asm.Transport{asm.Mmap, asm.Ringbuf, asm.Perf}
@@ -47,12 +47,17 @@ func (o *Options) affordsShared() bool {
 		each = asm.DefaultBuffer
 	}
 	each += min(o.packetBytes(), asm.Mmap.MaxSnapLen())
+	return uint64(possible)*uint64(each) <= sharedMemory()
+}
+
+// sharedMemory is how much of this machine's memory may be taken for what is there for each
+// possible CPU.
+func sharedMemory() uint64 {
 	var machine unix.Sysinfo_t
 	if err := unix.Sysinfo(&machine); err != nil {
-		return false
+		return 0
 	}
-	most := min(sharedMost, uint64(machine.Totalram)*uint64(machine.Unit)/sharedPart)
-	return uint64(possible)*uint64(each) <= most
+	return min(sharedMost, uint64(machine.Totalram)*uint64(machine.Unit)/sharedPart)
 }
 
 // packetBytes is how many bytes of each packet are wanted.

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -53,4 +54,30 @@ func (c *counter) span() (first, last time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.first, c.last
+}
+
+// A kernelTable is what the program counts itself. It is a [tally.Feed].
+type kernelTable struct {
+	by    tally.By
+	table *reader.Table
+	read  []tally.Row // as they were read
+	now   tally.Table
+}
+
+// Read implements [tally.Feed]. One key may have a row on each CPU.
+func (k *kernelTable) Read() ([]tally.Row, tally.Sum, error) {
+	k.now.Reset()
+	k.read = k.read[:0]
+	other, err := k.table.Read(func(c *reader.Count) { k.read = append(k.read, c.Row(k.by)) })
+	if err != nil {
+		return nil, tally.Sum{}, err
+	}
+	if len(k.read) > k.now.Limit() { // who came first has a row, as in a table of events
+		slices.SortFunc(k.read, func(a, b tally.Row) int { return a.First.Compare(b.First) })
+	}
+	for i := range k.read {
+		k.now.Add(&k.read[i])
+	}
+	k.now.AddOther(tally.Sum(other))
+	return k.now.All(), k.now.Other(), nil
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/reader/tally"
@@ -111,8 +112,18 @@ func (o *Options) file(ctx context.Context, env run.Environment) error {
 	return run.OneOf(failed, term.OrClosed(err))
 }
 
-// start opens what is counted, by the key and filter of the options.
-func (o *Options) start(env run.Environment) (*run.Capture, *counter, error) {
+// start opens what is counted, by the key and filter of the options: by the program
+// itself, or where the kernel or the machine has no such tables, by its events.
+func (o *Options) start(env run.Environment) (*run.Capture, tally.Feed, error) {
+	if o.Run.Program.Sample.N <= 1 { // of a sample only what is reported counts
+		for _, clock := range []asm.Clock{asm.CoarseClock, asm.PreciseClock} {
+			if c, err := o.startTable(clock, env); err == nil {
+				feed := &kernelTable{by: o.By, table: c.Table()}
+				feed.now.Rows = o.Rows
+				return c, feed, nil
+			}
+		}
+	}
 	count := newCounter(o.By, o.Rows)
 	o.Run.Packets = count.add
 	c, err := run.Open(o.Run, env)
@@ -120,4 +131,16 @@ func (o *Options) start(env run.Environment) (*run.Capture, *counter, error) {
 		return nil, nil, err
 	}
 	return c, count, nil
+}
+
+// startTable opens a program that counts.
+func (o *Options) startTable(clock asm.Clock, env run.Environment) (*run.Capture, error) {
+	count, err := run.Counting(wire.CountBy(o.By), 0)
+	if err != nil {
+		return nil, err
+	}
+	counting := o.Run
+	counting.Packets = nil
+	counting.Program.Count, counting.Program.Clock, counting.Program.SnapLen = count, clock, 0
+	return run.Open(counting, env)
 }
