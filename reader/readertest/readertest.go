@@ -201,6 +201,12 @@ func (r *Reader) CountersOf(slot uint8) (wire.Counters, error) {
 	return r.counters[slot], nil
 }
 
+// BufferSize is 0: there are no buffers.
+func (r *Reader) BufferSize() int { return 0 }
+
+// SetInterface does nothing: events are as they were given.
+func (r *Reader) SetInterface(slot uint8, index int) {}
+
 // Finish is that of [reader.Reader].
 func (r *Reader) Finish() { r.change(func() { r.finished = true }) }
 
