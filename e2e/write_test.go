@@ -14,6 +14,8 @@ import (
 
 	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // startWrite starts xdplog on right0, which writes to a file of its own.
@@ -126,8 +128,14 @@ func TestWriteDescribes(t *testing.T) {
 // TestWriteDrops: what the buffers could not take stands in the file, and what
 // they took is there. -o beside -w writes the same events.
 func TestWriteDrops(t *testing.T) {
+	for _, transport := range []asm.Transport{asm.Perf, asm.Mmap} {
+		t.Run(transport.String(), func(t *testing.T) { writeDrops(t, transport) })
+	}
+}
+
+func writeDrops(t *testing.T, transport asm.Transport) {
 	lab := newLab(t)
-	capture, name := lab.startWrite(t, "-o", "json", "--buffer", "4096")
+	capture, name := lab.startWrite(t, "-o", "json", "--buffer", "4096", "--transport", transport.String())
 	lab.burst(t, 20_000, marker())
 	lab.udp(t, 0, false, 53, 1, 18)
 	end := capture.stop(t)

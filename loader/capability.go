@@ -15,6 +15,8 @@ func (c capability) String() string {
 	switch c {
 	case unix.CAP_NET_ADMIN:
 		return "CAP_NET_ADMIN"
+	case unix.CAP_NET_RAW:
+		return "CAP_NET_RAW"
 	case unix.CAP_SYS_ADMIN:
 		return "CAP_SYS_ADMIN"
 	case unix.CAP_PERFMON:

@@ -33,7 +33,11 @@ type packetRing struct {
 	entries []byte // the ring, and behind it room for the longest entry
 	size    uint64 // of the ring, a power of two
 	tail    uint64 // bytes taken; what the shared memory says of it is for the program
+	lost    *[asMany]uint32 // as the last entry of each program says
 }
+
+// asMany is how many programs a record's slot tells apart.
+const asMany = 1 << (32 - wire.SlotShift)
 
 func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, error) {
 	size := int(events.ValueSize()) - wire.PacketRingBytes(0, snapLen)
@@ -53,6 +57,7 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, er
 			entries: memory[at+wire.RingSize : at+stride : at+stride],
 			size:    uint64(size),
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
+			lost:    new([asMany]uint32),
 		})
 	}
 	s.bytes = size * len(s.rings)
@@ -90,13 +95,16 @@ func (s *packetSource) take(into batch, clock *clock) (n int) {
 			stamp = clock.stamp()
 		}
 		for end := r.tail + min(waiting, r.size/2); r.tail < end && n < into.len(); n++ {
-			record, packet, ok := r.next()
+			lost, record, packet, ok := r.next()
 			if !ok {
 				break
 			}
 			into.event(n).set(record, &stamp)
 			if into.packets != nil {
+				before := &r.lost[record.Slot()]
+				into.packets[n].Dropped = uint64(lost - *before)
 				into.packets[n].Data = packet
+				*before = lost
 			}
 		}
 		s.turn = (s.turn + 1) % len(s.rings)
@@ -124,21 +132,21 @@ func (r *packetRing) waiting() uint64 {
 
 // next is the entry at the tail, which goes on behind it. One that no program of ours
 // would write loses all that there is.
-func (r *packetRing) next() (record *wire.Record, packet []byte, ok bool) {
+func (r *packetRing) next() (lost uint32, record *wire.Record, packet []byte, ok bool) {
 	at := r.entries[r.tail&(r.size-1)&^7:]
 	entry := (*wire.Entry)(unsafe.Pointer(&at[0]))
 	size := int(entry.Size)
 	if size > len(at)-wire.EntrySize-wire.RecordSize {
 		r.tail = atomic.LoadUint64(&r.control.Head)
-		return nil, nil, false
+		return 0, nil, nil, false
 	}
 	r.tail += uint64(wire.EntryBytes(size))
 	at = at[wire.EntrySize:]
 	record = (*wire.Record)(unsafe.Pointer(&at[0]))
 	if size == 0 {
-		return record, nil, true
+		return entry.Lost, record, nil, true
 	}
-	return record, record.PacketOf(at[wire.RecordSize:][:size:size]), true
+	return entry.Lost, record, record.PacketOf(at[wire.RecordSize:][:size:size]), true
 }
 
 // mark sets at which head each program rings the doorbell, and reports whether
@@ -162,7 +170,7 @@ func (s *packetSource) waiting(uint64) (n uint64) {
 	for i := range s.rings {
 		r := s.rings[i] // whose tail goes on, and the ring's does not
 		for end := r.tail + r.waiting(); r.tail < end; n++ {
-			if _, _, ok := r.next(); !ok {
+			if _, _, _, ok := r.next(); !ok {
 				break
 			}
 		}

@@ -117,11 +117,13 @@ func TestPacketRingFull(t *testing.T) {
 	}
 	reader.Finish()
 	var ports []uint16
+	var dropped []uint64
 	packets := make([]Packet, 8)
 	for {
 		n, err := reader.ReadPackets(packets)
 		for _, p := range packets[:n] {
 			ports = append(ports, p.Source.Port())
+			dropped = append(dropped, p.Dropped)
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -132,6 +134,9 @@ func TestPacketRingFull(t *testing.T) {
 	}
 	if want := []uint16{1, 2, 4}; !slices.Equal(ports, want) {
 		t.Errorf("packets %d came, want %d", ports, want)
+	}
+	if want := []uint64{1, 0, 1}; !slices.Equal(dropped, want) {
+		t.Errorf("%d were dropped before them, want %d", dropped, want)
 	}
 }
 

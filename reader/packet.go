@@ -12,8 +12,9 @@ type Packet struct {
 	Data []byte
 
 	// Dropped is how many packets that matched found no room in the buffer of the
-	// packet's CPU, since the one before it from there. Transport perf alone says it;
-	// those behind the last packet are in the counters.
+	// packet's CPU, since the one before of its program from there. Those behind the
+	// last packet are in the counters alone. Transport mmap says it where it carries
+	// bytes, and perf where the collection has one program.
 	Dropped uint64
 }
 

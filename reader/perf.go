@@ -31,7 +31,7 @@ type perfSource struct {
 	record wire.Record
 	arena  []byte // holds the samples of the packets that were read last
 
-	dropped []uint64 // by CPU, since its last packet
+	dropped []uint64 // by CPU, since its last packet; nil: nobody knows of which program
 }
 
 // arenaSize bounds what is read at once where packet bytes are wanted.
@@ -49,8 +49,9 @@ const defaultBuffer = 2 << 20
 const lockable = 512 << 10
 
 // newPerf opens buffers of the given size, or where 0 of the default or, if
-// that much can't be locked, of a smaller one.
-func newPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
+// that much can't be locked, of a smaller one. Of a program that is alone in them
+// it is known whose samples they have no room for.
+func newPerf(events *ebpf.Map, buffer int, alone bool) (*perfSource, error) {
 	if list, err := os.ReadFile(onlineFile); err == nil && sparse(strings.TrimSpace(string(list))) {
 		return nil, fmt.Errorf("open perf buffers: %w (%s)", ErrSparseCPUs, strings.TrimSpace(string(list)))
 	}
@@ -60,7 +61,10 @@ func newPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	}
 	s, err := openPerf(events, size)
 	if buffer == 0 && errors.Is(err, errLocked) {
-		return openPerf(events, lockable)
+		s, err = openPerf(events, lockable)
+	}
+	if err == nil && alone {
+		s.dropped = make([]uint64, s.cpus)
 	}
 	return s, err
 }
@@ -96,7 +100,7 @@ func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open perf buffers: %w", explainPerf(err))
 	}
-	return &perfSource{reader: reader, cpus: online(), dropped: make([]uint64, events.MaxEntries())}, nil
+	return &perfSource{reader: reader, cpus: online()}, nil
 }
 
 var (

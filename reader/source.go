@@ -77,7 +77,7 @@ func newSource(coll *ebpf.Collection, buffer int) (source, error) {
 	var err error
 	switch events.Type() {
 	case ebpf.PerfEventArray:
-		inner, err = newPerf(events, buffer)
+		inner, err = newPerf(events, buffer, coll.Maps[wire.CountersMap].MaxEntries() == 1)
 	case ebpf.RingBuf:
 		inner, err = newRingbuf(events)
 	case ebpf.Array:

@@ -45,6 +45,7 @@ type options struct {
 	sampleRandom uint32 // the same, by chance
 	clock        asm.Clock
 	netns        string
+	promiscuous  bool
 	stats        time.Duration // 0: at the end alone
 	metrics      string        // address of the Prometheus endpoint; "": none
 	flow         flowOptions
@@ -86,6 +87,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[asm.Clock]{&o.clock, parseClock, "CLOCK"}, "time", "time stamps: precise (default), coarse (Linux 5.11), none (when read)")
 	complete(cmd, "time", func() []string { return wordsOf(asm.PreciseClock, asm.NoClock) })
 	addNamespace(cmd, &o.netns)
+	addSwitch(flags, &o.promiscuous, "promiscuous", "", "meanwhile take in frames to all addresses; needs CAP_NET_RAW")
 	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")
 	flags.Var(value[string]{&o.metrics, metrics.ParseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
 	flags.Var(value[int]{&o.sources, parseSources, "N"}, "metrics-sources", "the N largest sources by name in the metrics (default: none)")
@@ -165,7 +167,7 @@ func (o *options) lines() format.Kind {
 }
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "metrics", "metrics-sources"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "promiscuous", "metrics", "metrics-sources"}
 
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "metrics-sources", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}
@@ -224,6 +226,9 @@ func (o *options) check(given *pflag.FlagSet) error {
 		return usage("--attach is about the XDP slot: it means nothing elsewhere")
 	case o.place == run.AnyPlace && given.Changed("mode"):
 		o.place = run.InXDP
+	}
+	if o.promiscuous && given.Changed("no-promiscuous-mode") {
+		return usage("--promiscuous and -p exclude each other")
 	}
 	if o.sample > 0 && o.sampleRandom > 0 {
 		return usage("--sample and --sample-random exclude each other")
@@ -297,6 +302,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Program:        program,
 		Interfaces:     o.interfaces,
 		Netns:          o.netns,
+		Promiscuous:    o.promiscuous,
 		Mode:           o.mode,
 		Place:          o.place,
 		Direction:      o.direction,

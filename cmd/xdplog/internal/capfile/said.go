@@ -16,8 +16,7 @@ const (
 )
 
 // fate is what the options of a packet's block say of it. Files that follow one another
-// have its number among all, by which one sees that none is missing; of several interfaces
-// nobody knows which one's packets were dropped.
+// have its number among all, by which one sees that none is missing.
 func (w *Writer) fate(p *reader.Packet) Options {
 	const (
 		inbound, outbound = 1, 2 // the two lowest bits of the flags
@@ -30,7 +29,7 @@ func (w *Writer) fate(p *reader.Packet) Options {
 	case wire.Out:
 		b = appendOption(b, packetFlags, []byte{outbound, 0, 0, 0})
 	}
-	if p.Dropped > 0 && len(w.interfaces) == 1 {
+	if p.Dropped > 0 {
 		b = appendNumber(b, packetDropped, p.Dropped)
 	}
 	if w.ring != nil && w.count != nil {

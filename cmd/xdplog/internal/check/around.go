@@ -25,7 +25,7 @@ func promiscuousFact(attrs *netlink.LinkAttrs) fact {
 	f := fact{name: "address filter", verdict: yes, found: "off: the interface is promiscuous"}
 	if attrs.Promisc == 0 {
 		f.found = "on: a card drops frames to other addresses before XDP sees them"
-		f.todo = "ip link set " + attrs.Name + " promisc on, to see those too"
+		f.todo = "ip link set " + attrs.Name + " promisc on, or run with --promiscuous, to see those too"
 	}
 	return f
 }

@@ -57,6 +57,15 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 		c.closers = append(c.closers, endpoint)
 	}
+	if o.Promiscuous {
+		for _, name := range o.Interfaces {
+			held, err := loader.Promiscuous(name, o.Netns)
+			if err != nil {
+				return nil, err
+			}
+			c.closers = append(c.closers, held)
+		}
+	}
 	collection, events, attached, err := o.stand(env, said)
 	if err != nil {
 		return nil, err

@@ -243,13 +243,23 @@ func (p *pump) taken() uint64 {
 // unwritten says what was not written that should have been, of so many events that
 // were captured.
 func (p *pump) unwritten(captured uint64) string {
+	what := "%d captured events not written"
 	switch {
 	case p.flows == nil:
-		return fmt.Sprintf("%d captured events not written", captured-min(captured, p.taken()))
 	case p.flows.First:
-		return fmt.Sprintf("%d first packets of conversations not written", p.flows.sums().Begun-p.written.Load())
+		what = "%d first packets of conversations not written"
+	default:
+		what = "%d flows not written"
 	}
-	return fmt.Sprintf("%d flows not written", p.flows.sums().Begun-p.written.Load())
+	return fmt.Sprintf(what, p.missing(captured))
+}
+
+// missing is how many that are.
+func (p *pump) missing(captured uint64) uint64 {
+	if p.flows != nil {
+		return p.flows.sums().Begun - p.written.Load()
+	}
+	return captured - min(captured, p.taken())
 }
 
 // fail ends the writing, with so many of the packets at hand written.

@@ -40,6 +40,7 @@ type Options struct {
 	Netns          string      // network namespace of the interfaces; "": this one
 	Mode           loader.Mode // of the XDP slot
 	Attach         loader.Method
+	Promiscuous    bool // take in frames to all addresses meanwhile
 	Place          Place
 	Direction      Direction
 	FixedTransport bool   // that of Program or none; else the cheapest that can be had

@@ -107,7 +107,8 @@ func (s *session) run(ctx context.Context) error {
 		detached = nil // told by the cause
 	}
 	if term.IsClosed(cause) || term.IsClosed(pump.failure()) {
-		return detached // whoever was reading has seen enough
+		s.sayUnread(pump) // to whoever was reading: head has seen enough
+		return detached
 	}
 	return OneOf(cause, s.conclude(pump, drained), detached)
 }
