@@ -38,10 +38,10 @@ type account struct {
 	counters wire.Counters
 }
 
-// takes returns an error if packets of an interface have no place in the file.
+// takes returns an error if packets of an interface have no place in the pcap file.
 func (w *Writer) takes(number int) error {
 	first, this := w.interfaces[0].linkType(), w.interfaces[number].linkType()
-	if !w.pcap || first == this {
+	if first == this {
 		return nil
 	}
 	return fmt.Errorf("write %s: a pcap file is of one link type, this one of %v, and there are packets of %v: %w", w.out.file.Name(), first, this, ErrOneLinkType)

@@ -188,3 +188,21 @@ func TestFull(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrFull)
 	}
 }
+
+// TestExplainOpen: a file of others is told from what else forbids to write.
+func TestExplainOpen(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused := &os.PathError{Op: "open", Path: name, Err: os.ErrPermission}
+	if err := explainOpen(name, refused); err != refused {
+		t.Errorf("our own: %v", err)
+	}
+	if err := os.Chown(name, 65534, 65534); err != nil {
+		t.Skip(err)
+	}
+	if err := explainOpen(name, refused); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "fs.protected_regular") {
+		t.Errorf("of others: %v", err)
+	}
+}

@@ -71,6 +71,9 @@ func Create(name string, o WriterOptions, interrupted <-chan os.Signal) (*Writer
 	if o.Ring.Wanted() {
 		files = newRing(name, o)
 		name = files.first(now)
+		if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("write %s: it is no regular file, which others could follow", name)
+		}
 	}
 	do, err := newThen(o)
 	if err != nil {
@@ -82,14 +85,7 @@ func Create(name string, o WriterOptions, interrupted <-chan os.Signal) (*Writer
 	}
 	w := newWriter(out, o)
 	w.ring, w.then, w.period = files, do, newPeriod(now, o.Ring.Every)
-	switch {
-	case files == nil:
-	case !out.regular():
-		err = errors.New("it is no regular file, which others could follow")
-	default:
-		err = w.MayFollow()
-	}
-	if err != nil {
+	if err := w.MayFollow(); err != nil {
 		out.close()
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}
@@ -164,14 +160,14 @@ func (w *Writer) Write(packets []reader.Packet, options []Options) (n int, err e
 		return 0, w.err
 	}
 	for i := range packets {
-		var of Options
+		var of *Options
 		if i < len(options) {
-			of = options[i]
+			of = &options[i]
 		}
-		more, err := w.add(&packets[i], of)
-		n += more
-		if err != nil {
-			return n, err
+		if more, err := w.add(&packets[i], of); more > 0 || err != nil {
+			if n += more; err != nil {
+				return n, err
+			}
 		}
 	}
 	more, err := w.flush()
@@ -180,13 +176,18 @@ func (w *Writer) Write(packets []reader.Packet, options []Options) (n int, err e
 
 // add adds a packet to this file, or to the next one where this has no room for it. It
 // returns how many packets before it are in files by that.
-func (w *Writer) add(p *reader.Packet, of Options) (n int, err error) {
+func (w *Writer) add(p *reader.Packet, recorded *Options) (n int, err error) {
 	number := w.numbers[p.Interface]
-	if err := w.takes(number); err != nil {
-		n, failed := w.flush()
-		return n, errors.Join(failed, err)
+	if w.pcap {
+		if err := w.takes(number); err != nil {
+			n, failed := w.flush()
+			return n, errors.Join(failed, err)
+		}
 	}
-	if of.order == nil {
+	var of Options
+	if recorded != nil {
+		of = *recorded
+	} else {
 		of = w.fate(p)
 	}
 	data := p.Data[:min(len(p.Data), w.snapLen)]
