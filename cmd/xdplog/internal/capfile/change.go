@@ -115,8 +115,8 @@ func (w *Writer) MayFollow() error {
 	return nil
 }
 
-// Reopens reports whether Reopen makes sense.
-func (w *Writer) Reopens() bool { return w.out.owned && w.out.regular() }
+// Reopens reports whether Reopen makes sense. Any goroutine may ask.
+func (w *Writer) Reopens() bool { return w.reopens }
 
 // Reopen has packets go to the next file, or where there is one alone, to a new one of
 // the same name, once somebody has taken this one away (rename(2)). It returns what was

@@ -3,7 +3,6 @@ package capfile
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -92,6 +91,3 @@ func (n *numbering) next(at time.Time) string {
 	}
 	return fmt.Sprintf("%s%0*d", base, n.digits, n.number)
 }
-
-// HasTime reports whether a name has a time in it.
-func HasTime(name string) bool { return strings.Contains(name, "%") }

@@ -32,6 +32,7 @@ type Writer struct {
 	ring    *ring  // nil: there is one file
 	then    *then  // nil: nothing is done with files that are whole
 	period         // of the file
+	reopens bool   // it has a file of its own, and no pipe or device
 	held    bool   // the file has a packet
 	options []byte // of the packet that is being written
 	tail    int64  // bytes of what will stand behind the packets
@@ -85,6 +86,7 @@ func Create(name string, o WriterOptions, interrupted <-chan os.Signal) (*Writer
 	}
 	w := newWriter(out, o)
 	w.ring, w.then, w.period = files, do, newPeriod(now, o.Ring.Every)
+	w.reopens = out.regular()
 	if err := w.MayFollow(); err != nil {
 		out.close()
 		return nil, fmt.Errorf("write %s: %w", name, err)

@@ -130,7 +130,7 @@ func (o *Options) record(env Environment, say func(string)) (*capfile.Writer, er
 	about := capfile.WriterOptions{SnapLen: o.SnapLen, Pcap: o.Pcap, Filter: o.filter(), Ring: o.Ring, Say: say}
 	about.Ring.Location = o.Location
 	about.Then = capfile.Then{Command: o.Then, Output: env.Stderr}
-	if file := term.File(env.Stderr); file != nil {
+	if file := term.File(env.Stderr); file != nil && o.output().Name != "json" {
 		about.Then.Output = file // as the command's own, which may outlive this process
 	}
 	if info, err := os.Stat(o.File); err == nil && o.File != "" {
