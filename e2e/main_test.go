@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "e2e:", becomeNeedy(what))
 		os.Exit(1)
 	}
+	if directory := os.Getenv(tokenEnv); directory != "" {
+		fmt.Fprintln(os.Stderr, "e2e:", becomeDelegated(directory))
+		os.Exit(1)
+	}
 	if path := os.Getenv(figuresEnv); path != "" {
 		if err := printFigures(os.Stdout, path); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
