@@ -49,8 +49,8 @@ func (l *lab) loopback(t testing.TB) {
 // metricsAt is where a process says that its metrics are.
 func (p *process) metricsAt(t testing.TB) string {
 	t.Helper()
-	p.stderr.await("/metrics\"")
-	at := regexp.MustCompile(`metrics on http://(127\.0\.0\.1:\d+)/metrics"`).FindStringSubmatch(p.stderr.String())
+	p.stderr.await("/metrics")
+	at := regexp.MustCompile(`metrics on http://(127\.0\.0\.1:\d+)/metrics`).FindStringSubmatch(p.stderr.String())
 	if at == nil {
 		t.Fatalf("it does not say where the metrics are:\n%s", &p.stderr)
 	}
@@ -62,7 +62,7 @@ func (p *process) metricsAt(t testing.TB) string {
 func TestMetrics(t *testing.T) {
 	lab := newLab(t)
 	lab.loopback(t)
-	capture := start(t, lab.right, "-i", right(0), "-o", "json", "--metrics", ":0", "--metrics-sources", "4").listens(t)
+	capture := start(t, lab.right, "-i", right(0), "-o", "json", "--transport", "perf", "--metrics", ":0", "--metrics-sources", "4").listens(t)
 	at := capture.metricsAt(t)
 	for range 3 {
 		err := lab.right.do(func() error {
