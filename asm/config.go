@@ -64,6 +64,11 @@ type Config struct {
 	// they are ([wire.Record.Direction]).
 	Places []Place
 
+	// RawIP says of which programs, by their numbers, the packets begin with their IP
+	// header, as tunnels' do. They stand at [TCIngress] or [TCEgress]; lengths are counted,
+	// and bytes kept, from that header on. Default: of none.
+	RawIP []bool
+
 	// CPUs is the number of CPUs, which transports other than [Perf] need to
 	// know. For [Mmap] it must be that of the possible ones (see
 	// [ebpf.PossibleCPU]): on others packets pass uncounted.

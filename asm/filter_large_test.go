@@ -3,9 +3,11 @@ package asm
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm/internal/layout"
@@ -115,4 +117,38 @@ func firstBuffer(t *testing.T, frame []byte) int {
 		}
 	}
 	return low
+}
+
+// TestFilterAtEverySplit: filters say of a frame what the evaluator says, wherever its
+// first buffer ends, the empty one included.
+func TestFilterAtEverySplit(t *testing.T) {
+	needSplits(t, newMachine(t, Config{}))
+	frames := newFrameMaker(1)
+	expressions := maps.Clone(filterListings)
+	for i, more := range []string{"udp[20:2] & 1 = 0", "ip[2:2] > 100", "icmp6[0] = 128", "ether host 02:00:00:00:00:01 or arp host 192.0.2.1", "tcp[13] & 2 != 0 or ether[20] = 7"} {
+		expressions[fmt.Sprint("more ", i)] = more
+	}
+	for name, expression := range expressions {
+		t.Run(name, func(t *testing.T) {
+			c := loadFilter(t, expression, false)
+			for range 300 {
+				frame := frames.next()
+				want := c.filter.Match(frame, len(frame))
+				for first := range min(len(frame), 80) {
+					context := xdpMD{DataEnd: uint32(first)}
+					verdict, err := c.program.Run(&ebpf.RunOptions{Data: frame, Context: &context})
+					if err != nil || verdict != xdpPass {
+						t.Fatalf("%d bytes, %d of them in the first buffer: verdict %d, %v", len(frame), first, verdict, err)
+					}
+					before := c.matched
+					if c.matched, err = c.countMatched(); err != nil {
+						t.Fatal(err)
+					}
+					if got := c.matched-before == 1; got != want {
+						t.Fatalf("%s\nmatches: kernel %v, evaluator %v, on %d bytes, %d of them in the first buffer\n%x\n%s", c.filter, got, want, len(frame), first, frame, c.listing())
+					}
+				}
+			}
+		})
+	}
 }

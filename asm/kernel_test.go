@@ -37,7 +37,8 @@ func TestEveryFixtureAtEveryLength(t *testing.T) {
 }
 
 // TestEveryFixtureAtEverySplit runs frames whose first buffer ends at every
-// byte, the first one included: what is behind it the program cannot read.
+// byte, and is empty: what is behind it the program has copied, but for one
+// that takes no packets of several buffers.
 func TestEveryFixtureAtEverySplit(t *testing.T) {
 	for name, cfg := range configs {
 		t.Run(name, func(t *testing.T) {
@@ -140,13 +141,15 @@ func TestStrictAlignment(t *testing.T) {
 			}
 			spec.Programs[ProgramName].Flags |= strictAlignment
 			load(t, spec)
-			cfg.Place = TCIngress
-			spec, err = Program(cfg)
-			if err != nil {
-				t.Fatal(err)
+			for _, raw := range [][]bool{nil, {true}} {
+				cfg.Place, cfg.RawIP = TCIngress, raw
+				spec, err = Program(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				spec.Programs[ProgramName].Flags |= strictAlignment
+				load(t, spec)
 			}
-			spec.Programs[ProgramName].Flags |= strictAlignment
-			load(t, spec)
 		})
 	}
 }

@@ -191,17 +191,14 @@ func (m *machine) runPacket(p packet) error {
 // expect notes what the oracle says of a packet.
 func (m *machine) expect(p packet) {
 	m.counted.Seen++
-	linear := min(m.linear, p.first)
-	length := len(p.frame)
-	if m.cfg.NoFrags {
-		length = linear
+	frame := p.frame
+	if m.cfg.NoFrags { // it is given the first buffer alone
+		frame = frame[:min(m.linear, p.first)]
 	}
-	frame := p.frame[:linear]
 	if m.onWire != nil {
 		frame = m.onWire(frame)
-		length += len(frame) - linear
 	}
-	record := oracle.Decode(frame, length)
+	record := oracle.Decode(frame, len(frame))
 	record.TagsFate |= m.fate
 	if m.cfg.All || oracle.Default(&record) {
 		m.counted.Captured++

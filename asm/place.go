@@ -110,6 +110,10 @@ func (cfg Config) Programs() []Place {
 	return slices.Repeat([]Place{cfg.Place}, max(1, cfg.Interfaces))
 }
 
+// IsRawIP reports whether a program, by its number, is for packets that begin with their
+// IP header.
+func (cfg Config) IsRawIP(slot int) bool { return slot < len(cfg.RawIP) && cfg.RawIP[slot] }
+
 // said is what records say of their direction: nothing where all packets go the
 // same way.
 func (cfg Config) said(way wire.Direction) wire.Direction {
@@ -136,8 +140,13 @@ func (cfg Config) checkPlaces() error {
 			return fmt.Errorf("unknown verdict %d", v)
 		}
 	}
-	for _, at := range cfg.Programs() {
+	if programs := len(cfg.Programs()); len(cfg.RawIP) > programs {
+		return fmt.Errorf("RawIP speaks of %d programs, and there are %d", len(cfg.RawIP), programs)
+	}
+	for slot, at := range cfg.Programs() {
 		switch {
+		case cfg.IsRawIP(slot) && at != TCIngress && at != TCEgress:
+			return fmt.Errorf("packets without an Ethernet header are not looked at in %v, but at tc", at)
 		case at >= nowhere:
 			return fmt.Errorf("unknown %v", at)
 		case at == Beside && cfg.Kernel == (Kernel{}):
@@ -153,11 +162,15 @@ func (cfg Config) checkPlaces() error {
 
 // stands returns where each program of a config stands.
 func (cfg Config) stands() (all []place) {
-	for _, at := range cfg.Programs() {
+	for slot, at := range cfg.Programs() {
 		if cfg.Replay {
 			at = nowhere
 		}
-		all = append(all, places[at].of(cfg))
+		stand := places[at].of(cfg)
+		if tc, ok := stand.(trafficControl); ok && cfg.IsRawIP(slot) {
+			stand = headerless{tc}
+		}
+		all = append(all, stand)
 	}
 	return all
 }

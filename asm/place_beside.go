@@ -23,6 +23,7 @@ import (
 // It sees the packet as the other program leaves it, and of one in several buffers
 // the first, as XDP does.
 type beside struct {
+	copied
 	kernel   Kernel
 	index    uint32 // of the interface whose packets are wanted; 0: all
 	verdicts uint8  // a bit for each wire.Verdict that is wanted; 0: all
@@ -62,8 +63,6 @@ func (beside) context() *btf.Struct { return contextOf("xdp_md", "data") }
 func (beside) spec() *ebpf.ProgramSpec {
 	return &ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachTraceFExit, SectionName: "fexit"}
 }
-
-func (beside) maps() map[string]*ebpf.MapSpec { return trafficControl{}.maps() }
 
 // buffer leaves in a register a field of struct xdp_buff.
 func (p beside) buffer(b *assemble.Builder, dst bpf.Register, name string, offset uint16, size bpf.Size) {
@@ -140,15 +139,6 @@ func (beside) verdict(b *builder) {
 	b.Block(known)
 }
 
-// Start implements [match.Place].
-func (beside) Start(b *assemble.Builder, dst bpf.Register) { trafficControl{}.Start(b, dst) }
-
-func (beside) within(b *builder, reg bpf.Register, otherwise label) {
-	trafficControl{}.within(b, reg, otherwise)
-}
-
-func (beside) settle(b *builder, most int32) { trafficControl{}.settle(b, most) }
-
 // Limits implements [match.Place]: as at tc.
 func (beside) Limits() (near uint32, direct int32) { return 0, copyMost }
 
@@ -188,6 +178,9 @@ func (p beside) first(b *assemble.Builder) {
 
 // Fragmented implements [match.Place]: what is behind the copy is read by Copy.
 func (beside) Fragmented() bool { return true }
+
+// Further implements [match.Place].
+func (p beside) Further(b *assemble.Builder, otherwise assemble.Label) { further(b, p, otherwise) }
 
 // Copy implements [match.Place] in the first buffer.
 func (p beside) Copy(b *assemble.Builder, slot int16, size int32) {

@@ -1,8 +1,6 @@
 package asm
 
 import (
-	"math/bits"
-
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
@@ -24,11 +22,12 @@ import (
 // wire: so the parser and the filter, which know nothing of all this, see the
 // frame on the wire.
 type trafficControl struct {
+	copied
 	way wire.Direction // to be said in records
 }
 
-func newTCIngress(cfg Config) place { return trafficControl{cfg.said(wire.In)} }
-func newTCEgress(cfg Config) place  { return trafficControl{cfg.said(wire.Out)} }
+func newTCIngress(cfg Config) place { return trafficControl{way: cfg.said(wire.In)} }
+func newTCEgress(cfg Config) place  { return trafficControl{way: cfg.said(wire.Out)} }
 
 // tcNext is TC_ACT_UNSPEC (linux/pkt_cls.h), and TCX_NEXT (linux/bpf.h, 6.6):
 // whoever comes next decides.
@@ -46,47 +45,12 @@ var (
 	skbGSOSegments = layout.Field{Name: "__sk_buff.gso_segs", Offset: 164, Size: bpf.Word}    // Linux 5.1
 )
 
-// The copy of a packet's beginning.
-const (
-	copyMap = "copy" // one buffer a CPU
-
-	// copyUsual has the headers of nearly all packets.
-	copyUsual = 256
-
-	// copyMost has those of all: see maxHeaders, and TCP's flags.
-	copyMost = maxHeaders + 16
-
-	// copySize has room for a tag, and for what the verifier, who does not
-	// correlate lengths, takes for possible.
-	copySize = copyMost + 64
-
-	// copyAlign has what follows the Ethernet header begin at a multiple of 4, as
-	// it does where packets lie (NET_IP_ALIGN).
-	copyAlign = 2
-)
-
 // context is struct __sk_buff, as far as tools want to know.
 func (trafficControl) context() *btf.Struct { return contextOf("__sk_buff", "len") }
 
 func (trafficControl) spec() *ebpf.ProgramSpec {
 	return &ebpf.ProgramSpec{Type: ebpf.SchedCLS, SectionName: "tc"}
 }
-
-func (trafficControl) maps() map[string]*ebpf.MapSpec {
-	return map[string]*ebpf.MapSpec{copyMap: {
-		Name:       copyMap,
-		Type:       ebpf.PerCPUArray,
-		KeySize:    4,
-		ValueSize:  copySize,
-		MaxEntries: 1,
-	}}
-}
-
-// Labels of the place's.
-const (
-	copyAll label = "copy_all"
-	parse   label = "parse"
-)
 
 // begin is also where the program goes on from copyAll, once, and begins anew. What
 // goes round is entered by jumps alone: the verifier takes no
@@ -97,9 +61,7 @@ func (t trafficControl) begin(b *builder) {
 	copyIt, ok, plain, copied := b.Fresh("copy"), b.Fresh("size_known"), b.Fresh("no_tag_beside"), b.Fresh("copied")
 	skbData.LoadRaw(b.Builder, header, ctx)
 	skbDataEnd.LoadRaw(b.Builder, end, ctx)
-	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, header, bpf.DWord))
-	b.Emit(bpf.Mov.Imm(bpf.R0, 0))
-	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, bpf.R0, bpf.DWord))
+	b.inPlace()
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
 	b.JumpIf(bpf.R1, bpf.JEq, 0, parse)
 	b.Emit(bpf.Mov.Imm(header, copyUsual))
@@ -146,23 +108,6 @@ func (t trafficControl) begin(b *builder) {
 	b.Block(parse)
 }
 
-// findCopy leaves in end where this CPU's copy is to be, of as many bytes as header says.
-func (b *builder) findCopy() {
-	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))
-	b.Emit(
-		bpf.Mov.Imm(bpf.R0, 0),
-		bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.Word), // key
-		bpf.Mov.Reg(bpf.R2, stack),
-		bpf.Add.Imm(bpf.R2, int32(layout.StartSlot)),
-		bpf.LoadMapPtr(bpf.R1, 0).WithReference(copyMap),
-		bpf.FnMapLookupElem.Call(),
-	)
-	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
-	b.Emit(bpf.Add.Imm(bpf.R0, copyAlign))
-	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.DWord))
-	b.Emit(bpf.Mov.Reg(end, bpf.R0))
-}
-
 // loadBytes copies bytes of the packet, from an offset on, into the copy at another.
 // The helper can't fail: they are there.
 func (b *builder) loadBytes(from, to int32, size func()) {
@@ -174,33 +119,6 @@ func (b *builder) loadBytes(from, to int32, size func()) {
 		bpf.Add.Imm(bpf.R3, to),
 		bpf.FnSkbLoadBytes.Call(),
 	)
-}
-
-// Start implements [match.Place].
-func (trafficControl) Start(b *assemble.Builder, dst bpf.Register) {
-	b.Note("start", bpf.LoadMem(dst, stack, layout.StartSlot, bpf.DWord))
-}
-
-// within has everything copied where that was not done yet.
-func (trafficControl) within(b *builder, reg bpf.Register, otherwise label) {
-	there := b.Fresh("there")
-	b.JumpIfReg(reg, bpf.JLE, end, there)
-	b.Note("copied", bpf.LoadMem(bpf.R0, stack, layout.CopiedSlot, bpf.DWord))
-	b.JumpIf(bpf.R0, bpf.JEq, copyMost, otherwise)
-	b.Jump(copyAll)
-	b.Block(there)
-}
-
-// settle also bounds how far header is, for the copy has an end that the verifier
-// knows: a header that is farther there is none.
-func (t trafficControl) settle(b *builder, most int32) {
-	t.Start(b.Builder, bpf.R1)
-	b.Emit(bpf.Sub.Reg(header, bpf.R1))
-	b.aligned(1<<bits.Len32(uint32(most)) - 4)
-	if most == maxHeaders {
-		b.JumpIf(header, bpf.JGT, most, pass) // never
-	}
-	b.Emit(bpf.Add.Reg(header, bpf.R1))
 }
 
 // Limits implements [match.Place]. Any header may end before what is asked for.
@@ -221,6 +139,11 @@ func tagBeside(b *assemble.Builder, dst bpf.Register) {
 
 // Fragmented implements [match.Place].
 func (trafficControl) Fragmented() bool { return true }
+
+// Further implements [match.Place].
+func (t trafficControl) Further(b *assemble.Builder, otherwise assemble.Label) {
+	further(b, t, otherwise)
+}
 
 // Copy implements [match.Place] by bpf_skb_load_bytes. What precedes a tag that is
 // beside the packet is never asked for: it is in the copy.

@@ -20,12 +20,12 @@ import (
 // tcPlaces are the ways in which a packet may lie before a program at tc: all of
 // it to be read directly, or no more than its first bytes, or with a tag beside it.
 var tcPlaces = map[string]place{
-	"linear":           trafficControl{wire.In},
-	"nothing direct":   shortened{trafficControl{wire.Out}, 0},
-	"ethernet direct":  shortened{trafficControl{wire.In}, layout.EtherLen},
-	"ports direct":     shortened{trafficControl{wire.In}, layout.EtherLen + layout.IPv4MinLen + layout.PortsLen},
-	"tag beside":       tagged{trafficControl{wire.In}},
-	"tag beside, sent": tagged{trafficControl{wire.Out}},
+	"linear":           trafficControl{way: wire.In},
+	"nothing direct":   shortened{trafficControl{way: wire.Out}, 0},
+	"ethernet direct":  shortened{trafficControl{way: wire.In}, layout.EtherLen},
+	"ports direct":     shortened{trafficControl{way: wire.In}, layout.EtherLen + layout.IPv4MinLen + layout.PortsLen},
+	"tag beside":       tagged{trafficControl{way: wire.In}},
+	"tag beside, sent": tagged{trafficControl{way: wire.Out}},
 }
 
 // shortened is tc where no more than the first bytes of a packet can be read directly.

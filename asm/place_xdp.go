@@ -13,7 +13,12 @@ import (
 // xdpSlot is an interface's XDP slot: the program runs on each packet that the
 // interface receives, before all else (native), or where the network stack
 // begins (generic).
+//
+// Of a packet in several buffers the first can be read directly. Drivers put the
+// headers there, but for some: mlx5 may leave it empty. So where a header is not in it,
+// the packet is read from a copy (bpf_xdp_load_bytes).
 type xdpSlot struct {
+	copied
 	frags bool           // packets may have several buffers: Linux 5.18
 	way   wire.Direction // to be said in records
 }
@@ -40,7 +45,12 @@ func (xdpSlot) context() *btf.Struct {
 	return contextOf("xdp_md", "data", "data_end", "data_meta", "ingress_ifindex", "rx_queue_index", "egress_ifindex")
 }
 
-func (xdpSlot) maps() map[string]*ebpf.MapSpec { return nil }
+func (s xdpSlot) maps() map[string]*ebpf.MapSpec {
+	if !s.frags {
+		return nil
+	}
+	return s.copied.maps()
+}
 
 func (s xdpSlot) spec() *ebpf.ProgramSpec {
 	program := &ebpf.ProgramSpec{Type: ebpf.XDP, SectionName: "xdp"}
@@ -50,23 +60,71 @@ func (s xdpSlot) spec() *ebpf.ProgramSpec {
 	return program
 }
 
-func (xdpSlot) begin(b *builder) {
+// begin is also where the program goes on from copyAll, once, as at tc.
+func (s xdpSlot) begin(b *builder) {
 	mdData.LoadRaw(b.Builder, header, ctx)
 	mdDataEnd.LoadRaw(b.Builder, end, ctx)
+	if !s.frags {
+		return
+	}
+	b.inPlace()
+	b.Jump(parse)
+
+	// header is how much, at most; end will be the copy, record how long it is.
+	ok := b.Fresh("size_known")
+	b.Block(copyAll)
+	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.findCopy()
+	b.Emit(
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.FnXdpGetBuffLen.Call(),
+		bpf.Mov.Reg(record, bpf.R0),
+	)
+	b.JumpIfReg(record, bpf.JLE, header, ok)
+	b.Emit(bpf.Mov.Reg(record, header))
+	b.Block(ok)
+	b.JumpIf(record, bpf.JLE, 0, pass) // never, as what follows; of JEq older verifiers learn nothing
+	b.Emit(
+		bpf.Mov.Reg(header, end),
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.Mov.Imm(bpf.R2, 0),
+		bpf.Mov.Reg(bpf.R3, header),
+		bpf.Mov.Reg(bpf.R4, record),
+		bpf.FnXdpLoadBytes.Call(),
+	)
+	b.JumpIf(bpf.R0, bpf.JNE, 0, pass)
+	b.Emit(bpf.Add.Reg(end, record))
+	b.Jump(parse)
+
+	b.Block(parse)
 }
 
 // Start implements [match.Place].
-func (xdpSlot) Start(b *assemble.Builder, dst bpf.Register) { mdData.LoadRaw(b, dst, ctx) }
+func (s xdpSlot) Start(b *assemble.Builder, dst bpf.Register) {
+	if s.frags {
+		s.copied.Start(b, dst)
+		return
+	}
+	mdData.LoadRaw(b, dst, ctx)
+}
 
-func (xdpSlot) within(b *builder, reg bpf.Register, otherwise label) {
+func (s xdpSlot) within(b *builder, reg bpf.Register, otherwise label) {
+	if s.frags {
+		s.copied.within(b, reg, otherwise)
+		return
+	}
 	b.JumpIfReg(reg, bpf.JGT, end, otherwise)
 }
 
 // maxWalk has room for maxHeaders, as a mask.
 const maxWalk = 1<<15 - 4
 
-func (xdpSlot) settle(b *builder, _ int32) {
-	b.place.Start(b.Builder, bpf.R1) // of the place that this one may be embedded in
+func (s xdpSlot) settle(b *builder, most int32) {
+	if s.frags {
+		s.copied.settle(b, most)
+		return
+	}
+	s.Start(b.Builder, bpf.R1)
 	b.Emit(bpf.Sub.Reg(header, bpf.R1))
 	b.aligned(maxWalk)
 	b.Emit(bpf.Add.Reg(header, bpf.R1))
@@ -76,9 +134,17 @@ func (xdpSlot) settle(b *builder, _ int32) {
 // kernel/bpf/verifier.c), less what is added to it.
 const maxDirect = 0xff00
 
-// Limits implements [match.Place]: drivers put that much into the first buffer,
-// where there are several.
-func (xdpSlot) Limits() (near uint32, direct int32) { return 512, maxDirect }
+// xdpNear is how much drivers put into the first buffer, as a rule, where there are
+// several.
+const xdpNear = 512
+
+// Limits implements [match.Place].
+func (s xdpSlot) Limits() (near uint32, direct int32) {
+	if s.frags {
+		return xdpNear, copyMost
+	}
+	return xdpNear, maxDirect
+}
 
 // Length implements [match.Place].
 func (s xdpSlot) Length(b *assemble.Builder) {
@@ -98,6 +164,9 @@ func (s xdpSlot) Length(b *assemble.Builder) {
 
 // Fragmented implements [match.Place].
 func (s xdpSlot) Fragmented() bool { return s.frags }
+
+// Further implements [match.Place].
+func (s xdpSlot) Further(b *assemble.Builder, otherwise assemble.Label) { further(b, s, otherwise) }
 
 // Copy implements [match.Place] by bpf_xdp_load_bytes (5.18).
 func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {

@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"maps"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -37,8 +38,10 @@ type recorded struct{ xdpSlot }
 
 func newRecorded(cfg Config) place { return recorded{xdpSlot{frags: !cfg.NoFrags}} }
 
-func (recorded) maps() map[string]*ebpf.MapSpec {
-	return map[string]*ebpf.MapSpec{wire.ReplayMap: replayMap()}
+func (r recorded) maps() map[string]*ebpf.MapSpec {
+	all := map[string]*ebpf.MapSpec{wire.ReplayMap: replayMap()}
+	maps.Copy(all, r.xdpSlot.maps())
+	return all
 }
 
 // Length implements [match.Place].

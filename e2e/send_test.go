@@ -32,6 +32,23 @@ func (l *lab) send(t testing.TB, frames ...[]byte) {
 	}
 }
 
+// sendTo sends a frame from the left to a hardware address on the right, so that
+// whoever has it takes it: the IPv4 header's checksum is right, too.
+func (l *lab) sendTo(t *testing.T, to net.HardwareAddr, f []byte) {
+	t.Helper()
+	if bytes.Equal(f[12:15], []byte{8, 0, 0x45}) {
+		f = sumIPv4(f, 14)
+	}
+	l.send(t, patch(f, 0, to...))
+}
+
+// sumIPv4 sets the checksum of the header of 20 bytes that begins at an offset.
+func sumIPv4(f []byte, at int) []byte {
+	f = patch(f, at+10, 0, 0)
+	sum := checksum(f[at:][:20])
+	return patch(f, at+10, byte(sum>>8), byte(sum))
+}
+
 // burst sends a frame from left0 until n of them have arrived, as fast as one
 // thread can. What finds the veth's queue full is not received by anybody, and
 // is sent again.

@@ -24,8 +24,9 @@ type Options struct {
 	// it was made, see [asm.Config.Place]. Default: [asm.XDP].
 	Place asm.Place
 
-	// Config is that which the collection was loaded of. [asm.Beside] alone needs it:
-	// a program there is made for the one that it is to stand beside.
+	// Config is that which the collection was loaded of. [asm.Beside] needs it: a program
+	// there is made for the one that it is to stand beside. So do programs for packets
+	// without an Ethernet header ([asm.Config.RawIP]).
 	Config asm.Config
 
 	// Followed is called when the interface has got another XDP program, beside which
@@ -133,7 +134,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.site.needEthernet(); err != nil {
+	if err := a.site.needLink(opts); err != nil {
 		return nil, err
 	}
 	// Before the program is on, so that nothing that happens to it is missed.
@@ -165,7 +166,7 @@ func attachBeside(coll *ebpf.Collection, opts Options) (_ *Attachment, err error
 	if a.site, err = approach(opts.Interface, opts.Namespace); err != nil {
 		return nil, err
 	}
-	if err := a.site.needEthernet(); err != nil {
+	if err := a.site.needLink(opts); err != nil {
 		return nil, err
 	}
 	if a.watch, err = newWatch(a.site.ns, false); err != nil {
@@ -178,14 +179,6 @@ func attachBeside(coll *ebpf.Collection, opts Options) (_ *Attachment, err error
 	a.stand = beside
 	a.watch.start(a)
 	return a, nil
-}
-
-// needEthernet returns an error where packets have no Ethernet header.
-func (s *site) needEthernet() error {
-	if s.link.ethernet() {
-		return nil
-	}
-	return fmt.Errorf("attach to %s: %w (link type %d), and xdplog reads no others", s.link.name, ErrNotEthernet, s.link.kind)
 }
 
 // Beside is the program that ours stands beside at the moment, or nil.

@@ -13,7 +13,7 @@ const (
 	Auto    Mode = iota // native, and generic where the driver refuses that
 	Native              // in the driver, before the kernel makes an skb
 	Generic             // in the kernel's own receive path: any interface, slower
-	Offload             // on the card
+	Offload             // on the card, as some of others run; programs of package asm have maps that no card has, and are refused
 )
 
 var modeNames = [...]string{Auto: "auto", Native: "native", Generic: "generic", Offload: "offload"}

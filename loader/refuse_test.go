@@ -17,8 +17,11 @@ func TestNoEthernet(t *testing.T) {
 		t.Skipf("this kernel lacks tun devices: %v", err)
 	}
 	_, err := Attach(load(t, asm.Config{}), Options{Interface: "v0tun", Namespace: lab.name})
-	says(t, err, "no Ethernet frames")
+	says(t, err, "a tunnel (tun)", "no Ethernet frames", "seen at tc alone")
 	is(t, err, ErrNotEthernet)
+	cfg := asm.Config{Place: asm.TCIngress, RawIP: []bool{true}}
+	_, err = Attach(load(t, cfg), Options{Interface: "v0", Namespace: lab.name, Place: asm.TCIngress, Config: cfg})
+	says(t, err, "have an Ethernet header")
 }
 
 // TestReplayRefused refuses a program that is for recorded packets.

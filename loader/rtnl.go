@@ -56,6 +56,8 @@ type link struct {
 	master   int                 // index of the interface that it is a port of, or 0
 	lower    int                 // index of that which it is made on, as a VLAN is, or 0
 	up       bool                // administratively (IFF_UP)
+	made     string              // what kind of virtual interface it is, as ip link calls it, or ""
+	l3s      bool                // an ipvlan in mode l3s
 	carrier  bool                // up, and its link is (IFF_LOWER_UP)
 	programs [Offload + 1]uint32 // id of the XDP program, 0 for none, by mode
 }
@@ -171,6 +173,7 @@ func parseLink(message []byte) (link, error) {
 	})
 	if err == nil {
 		l.lower, err = parseLower(on, elsewhere, made)
+		l.parseMade(made)
 	}
 	return l, err
 }

@@ -23,7 +23,7 @@ type Event struct {
 	Interface int    // index of the interface that received or sends it, in its network namespace
 	Port      int    // of a bond, as [Reader.SetInterface] tells: index of the port that received it; 0: none is known
 	Slot      uint8  // number of the program that saw it: see [asm.Config.Interfaces]
-	Length    int    // bytes, from the Ethernet header on, without FCS
+	Length    int    // bytes, from the Ethernet header on, without FCS; from the IP header on where there is none
 	EtherType uint16 // behind the VLAN tags
 	VLAN      [2]uint16
 	VLANs     uint8 // tags in VLAN, outermost first: 0–2

@@ -146,8 +146,8 @@ func (o *options) addPlace(cmd *cobra.Command) {
 
 func (o *options) addMode(cmd *cobra.Command) {
 	cmd.Flags().Var(value[loader.Mode]{&o.mode, parseMode, "MODE"}, "mode",
-		"auto (default: native, else generic), native, generic, offload")
-	complete(cmd, "mode", func() []string { return wordsOf(loader.Auto, loader.Offload) })
+		"auto (default: native, else generic), native, generic")
+	complete(cmd, "mode", func() []string { return wordsOf(loader.Auto, loader.Generic) })
 }
 
 func (o *options) addQuiet(flags *pflag.FlagSet) {

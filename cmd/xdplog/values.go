@@ -71,7 +71,10 @@ func checkInterface(s string) error {
 }
 
 func parseMode(s string) (loader.Mode, error) {
-	return parseName(s, loader.ParseMode, loader.Auto, loader.Offload)
+	if s == loader.Offload.String() {
+		return 0, errors.New("is not offered: a card has no place for events")
+	}
+	return parseName(s, loader.ParseMode, loader.Auto, loader.Generic)
 }
 
 func parseMethod(s string) (loader.Method, error) {

@@ -23,7 +23,7 @@ func (m *matcher) arp(nets []filter.Net4, t *table) step {
 				m.networkHeader()
 			}
 			here = t == nil // a look-up takes r1
-			m.reach(bpf.R1, int32(f.Offset)+int32(f.Size.Sizeof()), m.abort)
+			m.reach(bpf.R1, int32(f.Offset)+int32(f.Size.Sizeof()), m.short)
 			m.Note(f.Name, bpf.LoadMem(bpf.R0, bpf.R1, f.Offset, f.Size))
 		}
 		switch nets[0].Direction {

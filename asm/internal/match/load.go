@@ -17,7 +17,7 @@ func (m *matcher) loadPacket(n filter.Load) {
 	size := map[uint8]bpf.Size{1: bpf.Byte, 2: bpf.Half, 4: bpf.Word}[n.Size]
 	near, direct := m.place.Limits()
 	if offset, ok := n.Offset.(filter.Number); ok && near > 0 && uint32(offset) <= near {
-		m.loadAt(m.headerOf(n.Layer), int16(offset), size, m.abort)
+		m.loadAt(m.headerOf(n.Layer), int16(offset), size, m.short)
 		return
 	}
 	m.number(n.Offset)
@@ -162,7 +162,7 @@ func (m *matcher) tagsLength(dst bpf.Register) {
 // ipv4Length leaves in a register what the IPv4 header at r1 says of its
 // length, be it one or not.
 func (m *matcher) ipv4Length(dst bpf.Register) {
-	m.reach(bpf.R1, 1, m.abort)
+	m.reach(bpf.R1, 1, m.short)
 	m.Note(layout.IPv4VersionIHL.Name, bpf.LoadMem(dst, bpf.R1, layout.IPv4VersionIHL.Offset, layout.IPv4VersionIHL.Size))
 	m.Emit(
 		bpf.And.Imm(dst, 0xf),

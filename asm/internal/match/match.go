@@ -26,6 +26,7 @@ type matcher struct {
 	*assemble.Builder
 	place Place
 	abort assemble.Label // where a filter ends that asks for a byte that is not there
+	short assemble.Label // where it goes that asks for one near a header, which may be farther on
 
 	known facts                    // nil where the program can't be
 	at    map[assemble.Label]facts // what is known at labels that were jumped to
@@ -38,12 +39,22 @@ type matcher struct {
 // otherwise. It returns the maps that the code looks things up in.
 func Compile(b *assemble.Builder, place Place, f *filter.Filter, no assemble.Label) map[string]*ebpf.MapSpec {
 	m := &matcher{
-		Builder: b, place: place, abort: no,
+		Builder: b, place: place, abort: no, short: no,
 		known: facts{},
 		at:    make(map[assemble.Label]facts),
 		maps:  make(map[string]*ebpf.MapSpec),
 	}
+	if place.Fragmented() {
+		m.short = m.Fresh("short")
+	}
 	m.when(f.Root, false, no)
+	if _, asked := m.at[m.short]; asked && m.short != no && m.known != nil {
+		matches := m.Fresh("matches")
+		m.Jump(matches)
+		m.Block(m.short)
+		place.Further(b, no)
+		m.Block(matches)
+	}
 	if m.known == nil {
 		const most = 100 // it may be a list of thousands
 		text := f.Text

@@ -31,7 +31,7 @@ type Place interface {
 
 	// Limits are how far code reaches that is not Copy. near is the largest
 	// constant offset into a header at which a byte that is not before
-	// layout.End is taken to be in no buffer; 0 is none, and all are looked for.
+	// layout.End is had by Further; 0 is none, and all are had by Copy.
 	// direct is the largest offset that may be added to Start. Whatever is
 	// before layout.End up to near or direct, and 4 bytes more, the verifier
 	// must accept.
@@ -40,6 +40,11 @@ type Place interface {
 	// Length leaves in r0 how many bytes the frame has, in all of its buffers.
 	// Where it is Fragmented, that takes r1 to r5.
 	Length(b *assemble.Builder)
+
+	// Further is where a byte near a header is not before layout.End, of a
+	// Fragmented frame: it has the program begin anew with a frame of which more
+	// is before that, or jumps where no more is to be had.
+	Further(b *assemble.Builder, otherwise assemble.Label)
 
 	// Fragmented says whether the frame may go on behind layout.End.
 	Fragmented() bool

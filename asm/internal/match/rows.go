@@ -213,7 +213,7 @@ func (m *matcher) arpIsWhole(columns []column) {
 		end = max(end, int32(last.Offset)+4)
 	}
 	m.networkHeader()
-	m.reach(bpf.R1, end, m.abort)
+	m.reach(bpf.R1, end, m.short)
 }
 
 // store stores a value of the record, or of the ARP packet that r1 points to,

@@ -12,6 +12,7 @@ import (
 type Interface struct {
 	names.Interface        // without a name: unknown
 	Speed           uint64 // bits per second; 0: unknown
+	RawIP           bool   // its packets begin with their IP header
 
 	recorded bool     // in a file, of which are:
 	link     linkType // what its packets begin with
@@ -21,6 +22,9 @@ type Interface struct {
 func (i *Interface) linkType() linkType {
 	if i.recorded {
 		return i.link
+	}
+	if i.RawIP {
+		return linkRaw
 	}
 	return linkEthernet
 }

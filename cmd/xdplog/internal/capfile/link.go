@@ -97,6 +97,9 @@ func hardware(length, address []byte) []byte {
 	return address[:6]
 }
 
+// CookRaw is an Ethernet frame that stands for a packet which begins with its IP header.
+func CookRaw(packet []byte) []byte { return cookRaw(nil, packet) }
+
 func cookRaw(frame, packet []byte) []byte {
 	etherType := uint16(0)
 	if len(packet) > 0 {

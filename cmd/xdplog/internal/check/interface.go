@@ -26,9 +26,9 @@ func interfaceFacts(given, namespace string) []fact {
 	}
 	var facts []fact
 	harm, upper := loader.NativeHarm(given, namespace), loader.Upper(given, namespace)
-	returns := loader.Returns(given, namespace)
+	returns, rawIP := loader.Returns(given, namespace), loader.RawIP(given, namespace)
 	err = loader.Within(namespace, func() (err error) {
-		facts, err = linkFacts(given, programs, harm, upper, namespace == "")
+		facts, err = linkFacts(given, programs, harm, upper, rawIP, namespace == "")
 		return err
 	})
 	if returns != nil {
@@ -45,7 +45,7 @@ func interfaceFacts(given, namespace string) []fact {
 
 // linkFacts are those of an interface in the thread's network namespace. /sys is
 // that of the process.
-func linkFacts(given string, programs []loader.Program, harm, upper error, sysfs bool) ([]fact, error) {
+func linkFacts(given string, programs []loader.Program, harm, upper error, rawIP, sysfs bool) ([]fact, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func linkFacts(given string, programs []loader.Program, harm, upper error, sysfs
 	features, err := xdpFeatures(attrs.Index)
 	facts := []fact{
 		stateFact(attrs),
-		linkTypeFact(attrs),
+		linkTypeFact(attrs, rawIP),
 		{verdict: yes, name: "driver", found: driver(attrs.Name, sysfs)},
 		mtuFact(attrs, features, err == nil),
 		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs, sysfs))},
@@ -90,10 +90,14 @@ func stateFact(attrs *netlink.LinkAttrs) fact {
 }
 
 // linkTypeFact is whether packets are what the program reads.
-func linkTypeFact(attrs *netlink.LinkAttrs) fact {
+func linkTypeFact(attrs *netlink.LinkAttrs, rawIP bool) fact {
 	f := fact{name: "link type", verdict: yes, required: true, found: attrs.EncapType}
-	if attrs.EncapType != "ether" && attrs.EncapType != "loopback" {
-		f.verdict, f.todo = no, "xdplog reads Ethernet frames alone"
+	switch {
+	case attrs.EncapType == "ether" || attrs.EncapType == "loopback":
+	case rawIP:
+		f.found += ": packets without an Ethernet header, which --place auto looks at in tc"
+	default:
+		f.verdict, f.todo = no, "xdplog reads Ethernet frames and IP packets"
 	}
 	return f
 }

@@ -117,6 +117,9 @@ func listInterface(handle *netlink.Handle, link netlink.Link, sysfs bool) listed
 
 	if attrs.EncapType != "ether" && attrs.EncapType != "loopback" {
 		l.note = "its packets are no Ethernet frames"
+		if loader.RawIP(attrs.Name, "") {
+			l.note, l.places = "its packets have no Ethernet header", append(l.places, "tc")
+		}
 		return l
 	}
 	upper := loader.Upper(attrs.Name, "")

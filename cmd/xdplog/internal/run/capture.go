@@ -74,6 +74,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	var attachments []attachment
 	var interfaces []names.Interface
 	var recorded []capfile.Interface
+	var headerless []int // indexes
 	each := len(Places(o.Place, o.Direction))
 	ports := &portNames{eventSource: events}
 	for number, a := range attached {
@@ -86,7 +87,11 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		if number%each == 0 {
 			named := names.Interface{Index: a.Index(), Name: a.Interface()}
 			interfaces = append(interfaces, named)
-			recorded = append(recorded, capfile.Interface{Interface: named, Speed: a.Speed()})
+			raw := o.Program.IsRawIP(number)
+			recorded = append(recorded, capfile.Interface{Interface: named, Speed: a.Speed(), RawIP: raw})
+			if raw {
+				headerless = append(headerless, named.Index)
+			}
 		}
 	}
 	if o.Program.Count != nil {
@@ -120,6 +125,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		take:        o.Packets,
 		unseen:      o.silent(),
 		flows:       o.folding(events.SetDeadline),
+		headerless:  headerless,
 		oneSided:    o.Direction != InOut,
 		Environment: env,
 	}
@@ -214,7 +220,7 @@ func (c *Capture) Run(ctx context.Context) error {
 func (o *Options) stand(env Environment, said chan<- string) (*ebpf.Collection, *reader.Reader, []standing, error) {
 	interfaces := make([]interfacePlaces, len(o.Interfaces))
 	for i, name := range o.Interfaces {
-		interfaces[i] = interfacePlaces{name: name, places: Places(o.Place, o.Direction)}
+		interfaces[i] = o.placesOf(name)
 	}
 	for {
 		collection, events, attached, failed, err := o.standAt(interfaces, env, said)
@@ -246,7 +252,7 @@ func (o *Options) standAt(interfaces []interfacePlaces, env Environment, said ch
 	if err != nil {
 		return nil, nil, nil, -1, err
 	}
-	o.Program.Place, o.Program.Places = asm.XDP, places
+	o.Program.Place, o.Program.Places, o.Program.RawIP = asm.XDP, places, rawIP(interfaces)
 	if slices.Contains(places, asm.Beside) && o.Program.Kernel == (asm.Kernel{}) {
 		if o.Program.Kernel, err = loader.Kernel(); err != nil { // once: it takes long
 			return nil, nil, nil, ofAll, err

@@ -88,7 +88,7 @@ func (p *pump) fold(packets []reader.Packet) {
 		}
 		event := &packets[i].Event
 		if first := p.flows.tracker.Add(event); first && p.flows.First && p.writeErr.Load() == nil {
-			p.lines = p.format.AppendEvent(p.lines, event, detailOf(packets, options, i))
+			p.lines = p.format.AppendEvent(p.lines, event, p.detailOf(packets, options, i))
 			p.ends = append(p.ends, len(p.lines))
 		}
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -50,8 +51,34 @@ func Places(p Place, d Direction) []asm.Place {
 // interfacePlaces are where programs are to stand, and why not elsewhere.
 type interfacePlaces struct {
 	name   string
+	raw    bool // packets begin with their IP header
 	places []asm.Place
 	why    error // not where they would be better; nil: they are where they are best
+}
+
+// placesOf are the first ones of an interface. Those of a tunnel, whose packets have no
+// Ethernet header, are at tc.
+func (o *Options) placesOf(name string) interfacePlaces {
+	i := interfacePlaces{name: name, raw: loader.RawIP(name, o.Netns), places: Places(o.Place, o.Direction)}
+	if i.raw && o.Place == AnyPlace && o.Mode == loader.Auto && i.places[0] == asm.XDP {
+		i.places, i.why = Places(AtTC, o.Direction), errHeaderless
+	}
+	return i
+}
+
+var errHeaderless = errors.New("its packets have no Ethernet header")
+
+// rawIP says it of each program.
+func rawIP(interfaces []interfacePlaces) (all []bool) {
+	for _, i := range interfaces {
+		for _, at := range i.places {
+			all = append(all, i.raw && (at == asm.TCIngress || at == asm.TCEgress)) // elsewhere they are refused
+		}
+	}
+	if !slices.Contains(all, true) {
+		return nil
+	}
+	return all[:min(len(all), asm.MaxInterfaces)]
 }
 
 // next has the programs of an interface stand at the next of the places where what is

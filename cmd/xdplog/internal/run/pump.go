@@ -37,16 +37,17 @@ type source interface {
 // It reads to the source's end, also when it has nothing more to write, so
 // that what was captured is counted as delivered.
 type pump struct {
-	source source
-	format format.Format
-	to     io.Writer
-	limit  uint64                // events to write; 0: all
-	skip   uint64                // events to leave out before
-	sorted bool                  // by the source
-	record *capfile.Writer       // nil: none
-	take   func([]reader.Packet) // in place of format and to; nil: these
-	flows  *folding              // of events; nil: these are written themselves
-	say    func(string)          // says what was done with the recording
+	source     source
+	format     format.Format
+	to         io.Writer
+	limit      uint64                // events to write; 0: all
+	skip       uint64                // events to leave out before
+	sorted     bool                  // by the source
+	headerless []int                 // as the session's
+	record     *capfile.Writer       // nil: none
+	take       func([]reader.Packet) // in place of format and to; nil: these
+	flows      *folding              // of events; nil: these are written themselves
+	say        func(string)          // says what was done with the recording
 
 	missed *atomic.Uint64 // events, or flows, that could not be written
 
@@ -161,7 +162,7 @@ func (p *pump) write(packets []reader.Packet) {
 		p.take(packets)
 	}
 	for i := 0; i < len(packets) && p.take == nil; i++ {
-		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, detailOf(packets, options, i))
+		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, p.detailOf(packets, options, i))
 		p.ends = append(p.ends, len(p.lines))
 	}
 	p.flush(uint64(len(packets)))
@@ -188,10 +189,12 @@ func (p *pump) flush(events uint64) {
 }
 
 // detailOf is what the bytes of a packet say beside its event.
-func detailOf(packets []reader.Packet, options []capfile.Options, i int) detail.Packet {
+func (p *pump) detailOf(packets []reader.Packet, options []capfile.Options, i int) detail.Packet {
 	packet := detail.Packet{Data: packets[i].Data}
 	if i < len(options) {
 		packet.Frame = options[i].Frame()
+	} else if len(p.headerless) > 0 && len(packet.Data) > 0 && slices.Contains(p.headerless, packets[i].Interface) {
+		packet.Frame = capfile.CookRaw(packet.Data)
 	}
 	return packet
 }

@@ -37,6 +37,7 @@ type attachment interface {
 	Fallback() error
 	Returns() error
 	Down() bool
+	Blind() string
 	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error
@@ -62,6 +63,7 @@ type session struct {
 	quiet       bool                  // no start and end lines
 	ordered     bool                  // events come in the order to print
 	record      *capfile.Writer       // of packets; nil: none
+	headerless  []int                 // indexes of interfaces whose packets have no Ethernet header
 	unseen      bool                  // nothing is written to stdout
 	take        func([]reader.Packet) // in place of lines; nil: lines
 	flows       *folding              // of events; nil: they are printed themselves
@@ -90,7 +92,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, missed: &s.missed, say: s.say}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, headerless: s.headerless, missed: &s.missed, say: s.say}
 	pump.start()
 
 	s.notify(notify.Ready)
@@ -143,6 +145,9 @@ func (s *session) greet() {
 		}
 		if err := a.Returns(); err != nil {
 			why += "; " + err.Error()
+		}
+		if blind := a.Blind(); blind != "" {
+			why += "; " + blind
 		}
 		if away := a.Away(); away > 0 {
 			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))

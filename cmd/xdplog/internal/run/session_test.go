@@ -42,6 +42,7 @@ func (a *fakeAttachment) Down() bool            { return a.down }
 func (*fakeAttachment) Beside() *loader.Program { return nil }
 func (a *fakeAttachment) Fallback() error       { return a.fallback }
 func (*fakeAttachment) Returns() error          { return nil }
+func (*fakeAttachment) Blind() string           { return "" }
 func (a *fakeAttachment) Away() time.Duration   { return 0 }
 func (a *fakeAttachment) TookOver() int         { return a.tookOver }
 func (a *fakeAttachment) Lost() <-chan error    { return a.lost }

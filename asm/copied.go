@@ -1,0 +1,124 @@
+package asm
+
+import (
+	"math/bits"
+
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+
+	"github.com/xdplog/xdplog/asm/internal/assemble"
+	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/internal/match"
+)
+
+// copied is what places have in common whose packets can't always be read where they
+// lie. There the packet's beginning, up to the longest chain of headers, is copied into
+// memory of the CPU's, where a header is not in reach, and the program begins anew with
+// that, once. It is the same parser: the verifier follows it with pointers into the
+// packet, and with pointers into the copy.
+type copied struct{}
+
+// The copy of a packet's beginning.
+const (
+	copyMap = "copy" // one buffer a CPU
+
+	// copyUsual has the headers of nearly all packets.
+	copyUsual = 256
+
+	// copyMost has those of all, see maxHeaders, and what a filter asks for near them.
+	copyMost = maxHeaders + xdpNear + 16
+
+	// copySize has room for a tag, and for what the verifier, who does not
+	// correlate lengths, takes for possible.
+	copySize = copyMost + 64
+
+	// copyAlign has what follows the Ethernet header begin at a multiple of 4, as
+	// it does where packets lie (NET_IP_ALIGN).
+	copyAlign = 2
+)
+
+// Labels of the places'.
+const (
+	copyAll label = "copy_all"
+	parse   label = "parse"
+)
+
+func (copied) maps() map[string]*ebpf.MapSpec {
+	return map[string]*ebpf.MapSpec{copyMap: {
+		Name:       copyMap,
+		Type:       ebpf.PerCPUArray,
+		KeySize:    4,
+		ValueSize:  copySize,
+		MaxEntries: 1,
+	}}
+}
+
+// inPlace has the packet be read where it lies, from header on.
+func (b *builder) inPlace() {
+	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, header, bpf.DWord))
+	b.Emit(bpf.Mov.Imm(bpf.R0, 0))
+	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, bpf.R0, bpf.DWord))
+}
+
+// findCopy leaves in end where this CPU's copy is to be, of as many bytes as header says.
+func (b *builder) findCopy() {
+	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))
+	b.Emit(
+		bpf.Mov.Imm(bpf.R0, 0),
+		bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.Word), // key
+		bpf.Mov.Reg(bpf.R2, stack),
+		bpf.Add.Imm(bpf.R2, int32(layout.StartSlot)),
+		bpf.LoadMapPtr(bpf.R1, 0).WithReference(copyMap),
+		bpf.FnMapLookupElem.Call(),
+	)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, pass) // never; the verifier wants it
+	b.Emit(bpf.Add.Imm(bpf.R0, copyAlign))
+	b.Note("start", bpf.StoreMem(stack, layout.StartSlot, bpf.R0, bpf.DWord))
+	b.Emit(bpf.Mov.Reg(end, bpf.R0))
+}
+
+// Start implements [match.Place].
+func (copied) Start(b *assemble.Builder, dst bpf.Register) {
+	b.Note("start", bpf.LoadMem(dst, stack, layout.StartSlot, bpf.DWord))
+}
+
+// within has everything copied where that was not done yet.
+func (copied) within(b *builder, reg bpf.Register, otherwise label) {
+	there := b.Fresh("there")
+	b.JumpIfReg(reg, bpf.JLE, end, there)
+	notYet(b.Builder, otherwise)
+	b.Jump(copyAll)
+	b.Block(there)
+}
+
+// notYet jumps where everything was copied. It takes r0.
+func notYet(b *assemble.Builder, otherwise label) {
+	b.Note("copied", bpf.LoadMem(bpf.R0, stack, layout.CopiedSlot, bpf.DWord))
+	b.JumpIf(bpf.R0, bpf.JEq, copyMost, otherwise)
+}
+
+// settle also bounds how far header is, for the copy has an end that the verifier
+// knows: a header that is farther there is none.
+func (c copied) settle(b *builder, most int32) {
+	c.Start(b.Builder, bpf.R1)
+	b.Emit(bpf.Sub.Reg(header, bpf.R1))
+	b.aligned(1<<bits.Len32(uint32(most)) - 4)
+	if most == maxHeaders {
+		b.JumpIf(header, bpf.JGT, most, pass) // never
+	}
+	b.Emit(bpf.Add.Reg(header, bpf.R1))
+}
+
+// further is [match.Place.Further]: it has everything copied where there is more, and
+// that was not done yet.
+func further(b *assemble.Builder, at match.Place, otherwise label) {
+	notYet(b, otherwise)
+	at.Length(b)
+	at.Start(b, bpf.R1)
+	b.Emit(
+		bpf.Mov.Reg(bpf.R2, end),
+		bpf.Sub.Reg(bpf.R2, bpf.R1),
+	)
+	b.JumpIfReg(bpf.R0, bpf.JLE, bpf.R2, otherwise)
+	b.Jump(copyAll)
+}
