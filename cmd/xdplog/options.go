@@ -160,7 +160,7 @@ func (o *options) lines() format.Kind {
 	switch {
 	case o.output.Name != "":
 		return o.output
-	case o.write != "", o.counting:
+	case o.write != "", o.counting, o.flow.exports() && !o.flow.flows:
 		return format.None()
 	}
 	return format.Default()

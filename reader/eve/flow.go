@@ -126,13 +126,19 @@ func appendTCPObject(b []byte, f *flow.Flow) []byte {
 // AppendFlowCounters appends the line of [Encoder.AppendCounters] with the sums over flows beside them:
 //
 //	"flows":{"total":3,"active":0,"packets":17,"early":0}
-func (e *Encoder) AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time) []byte {
+//
+// and more of what is known of them.
+func (e *Encoder) AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time, more ...Stat) []byte {
 	b = e.AppendCounters(b, c, at)
 	b = append(b[:len(b)-len("}\n")], `,"flows":`...)
 	for i, n := range [...]Stat{
 		{"total", flows.Begun}, {"active", flows.Open()}, {"packets", flows.Packets}, {"early", flows.Early},
 	} {
 		b = appendName(b, i, n.Name)
+		b = strconv.AppendUint(b, n.Value, 10)
+	}
+	for _, n := range more {
+		b = appendName(b, 1, n.Name)
 		b = strconv.AppendUint(b, n.Value, 10)
 	}
 	return append(b, "}}\n"...)

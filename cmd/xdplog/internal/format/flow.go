@@ -2,12 +2,14 @@ package format
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/internal/words"
 	"github.com/xdplog/xdplog/reader"
+	"github.com/xdplog/xdplog/reader/eve"
 	"github.com/xdplog/xdplog/reader/flow"
 )
 
@@ -78,7 +80,7 @@ func (none) AppendFlow(b []byte, _ *flow.Flow) []byte { return b }
 // AppendFlowCounters appends the closing lines and one of flows:
 //
 //	3 flows of 17 packets
-func (l closingLines) AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time) []byte {
+func (l closingLines) AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time, more ...eve.Stat) []byte {
 	b = l.AppendCounters(b, c, at)
 	b = appendCount(b, flows.Begun, "flow")
 	b = append(b, " of "...)
@@ -92,6 +94,12 @@ func (l closingLines) AppendFlowCounters(b []byte, c wire.Counters, flows flow.S
 		b = append(b, ", "...)
 		b = strconv.AppendUint(b, flows.Early, 10)
 		b = append(b, " ended early for want of room"...)
+	}
+	for _, n := range more {
+		b = append(b, ", "...)
+		b = strconv.AppendUint(b, n.Value, 10)
+		b = append(b, ' ')
+		b = append(b, strings.ReplaceAll(n.Name, "_", " ")...)
 	}
 	return append(b, '\n')
 }

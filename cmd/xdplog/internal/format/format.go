@@ -22,6 +22,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/reader"
+	"github.com/xdplog/xdplog/reader/eve"
 	"github.com/xdplog/xdplog/reader/flow"
 )
 
@@ -64,8 +65,9 @@ type Format interface {
 	// called while another goroutine appends events.
 	AppendCounters(b []byte, c wire.Counters, at time.Time) []byte
 
-	// AppendFlowCounters appends also the sums over flows. As AppendCounters.
-	AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time) []byte
+	// AppendFlowCounters appends also the sums over flows, and more of these. As
+	// AppendCounters.
+	AppendFlowCounters(b []byte, c wire.Counters, flows flow.Stats, at time.Time, more ...eve.Stat) []byte
 
 	// AppendStats appends a line of the counters so far and of how many there
 	// were per second, in the seconds since they were before. As AppendCounters.

@@ -41,6 +41,7 @@ type Options struct {
 	Buffer     int           // bytes of all CPUs' buffers
 	Sources    int           // how many are told apart by name; 0: none are
 	Unwritten  func() uint64 // events that were read, and could not be written
+	Flows      func() Flows  // nil: conversations are not told apart
 }
 
 // A Stream is what one program sees: of an interface, in a direction.
@@ -143,6 +144,7 @@ func (m *Meter) appendMetrics(b []byte) ([]byte, error) {
 	}
 	b = m.appendEvents(b)
 	b = m.appendVerdicts(b)
+	b = m.appendFlows(b)
 	if m.sources != nil {
 		b = m.sources.append(b)
 	}

@@ -66,6 +66,13 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			c.closers = append(c.closers, held)
 		}
 	}
+	flows, err := o.folding(said)
+	if err != nil {
+		return nil, err
+	}
+	if flows != nil && flows.export != nil {
+		c.closers = append(c.closers, flows.export)
+	}
 	collection, events, attached, err := o.stand(env, said)
 	if err != nil {
 		return nil, err
@@ -106,6 +113,12 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		}
 	}
 	ports.format = o.format(interfaces, env.Stdout)
+	if flows != nil {
+		flows.deadline = events.SetDeadline
+		if flows.export != nil {
+			flows.export.Headerless(headerless)
+		}
+	}
 	c.session = session{
 		source:      ports,
 		attachments: attachments,
@@ -124,7 +137,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		record:      packets,
 		take:        o.Packets,
 		unseen:      o.silent(),
-		flows:       o.folding(events.SetDeadline),
+		flows:       flows,
 		headerless:  headerless,
 		oneSided:    o.Direction != InOut,
 		Environment: env,
@@ -138,6 +151,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			Buffer:     events.BufferSize(),
 			Sources:    o.Sources,
 			Unwritten:  c.session.missed.Load,
+			Flows:      flows.metrics(),
 		})
 		c.session.source, c.session.metrics = counted, endpoint.URL()
 		endpoint.Serve(counted)

@@ -39,7 +39,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	if engine.start == nil {
 		engine = Engines()[0]
 	}
-	machine, err := engine.start(o.Program, o.silent())
+	machine, err := engine.start(o.Program, o.silent() && o.Flows == nil)
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,16 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	ctx, cancel := timeout(ctx, o.Duration)
 	defer cancel()
 
+	flows, err := o.folding(said)
+	if err != nil {
+		return err
+	}
+	if flows != nil && flows.export != nil {
+		defer flows.export.Close()
+	}
 	if !o.Quiet {
 		fmt.Fprintln(env.Stderr, file.Greeting())
+		flows.greet(env.Stderr)
 	}
 	source := &fileSource{
 		machine: machine,
@@ -85,7 +93,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		said:        said,
 		say:         say,
 		unseen:      o.silent(),
-		flows:       o.folding(nil),
+		flows:       flows,
 		Environment: env,
 	}
 	err = OneOf(s.run(ctx), s.complete())

@@ -2,17 +2,22 @@ package run
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/ipfix"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
 	"github.com/xdplog/xdplog/reader"
+	"github.com/xdplog/xdplog/reader/eve"
 	"github.com/xdplog/xdplog/reader/flow"
 )
 
 // Flows has a run tell conversations apart.
 type Flows struct {
 	flow.Options
-	First bool // print the first packet of each conversation, in place of what became of it
+	First  bool           // print the first packet of each conversation, in place of what became of it
+	Export *ipfix.Options // also to a collector; nil: to none
 }
 
 // A folding stands between reading and writing where conversations are told apart: it
@@ -22,6 +27,9 @@ type folding struct {
 	deadline func(time.Time) // has a read end at a time; nil: packets alone move the clock
 
 	tracker *flow.Tracker
+	export  *ipfix.Exporter // nil: none
+
+	atEnd bool // there are no further packets
 
 	mu    sync.Mutex
 	stats flow.Stats // of the tracker, for others
@@ -29,6 +37,9 @@ type folding struct {
 
 // tick is how often a clock looks for flows that are over, where no packet does.
 const tick = time.Second
+
+// patience is for a collector that does not take what is sent, where there is time.
+const patience = 2 * time.Second
 
 // late is how long a packet may have been on its way to the tracker when a read has
 // found none: the clock stays behind by as much.
@@ -60,6 +71,55 @@ func (f *folding) appendFirsts(b []byte) []byte {
 		b = fmt.Appendf(b, "; %d conversations were forgotten early for want of room", sums.Early)
 	}
 	return append(b, '\n')
+}
+
+// greet says where flows go.
+func (f *folding) greet(to io.Writer) {
+	if f != nil && f.export != nil {
+		fmt.Fprintf(to, "flows to %s (IPFIX)\n", f.Export.Target)
+	}
+}
+
+// send sends a flow to the collector, whom nothing waits for but a file and the end.
+func (f *folding) send(ended *flow.Flow) {
+	if f.deadline == nil || f.atEnd {
+		f.export.AddPatiently(ended, patience)
+		return
+	}
+	f.export.Add(ended)
+}
+
+// unsent is how many flows a collector was to have and did not get.
+func (f *folding) unsent() uint64 {
+	if f.export == nil {
+		return 0
+	}
+	counts := f.export.Counts()
+	return counts.NotSent + counts.Waiting
+}
+
+// metrics are those of flows; nil: there are none.
+func (f *folding) metrics() func() metrics.Flows {
+	if f == nil {
+		return nil
+	}
+	return func() metrics.Flows {
+		sums := f.sums()
+		m := metrics.Flows{Begun: sums.Begun, Open: sums.Open(), Early: sums.Early}
+		if f.export != nil {
+			counts := f.export.Counts()
+			m.Exported, m.Sent, m.Unsent = true, counts.Sent, counts.NotSent
+		}
+		return m
+	}
+}
+
+// exported are counts of what a collector got.
+func (f *folding) exported() []eve.Stat {
+	if f.export == nil {
+		return nil
+	}
+	return []eve.Stat{{Name: "exported", Value: f.export.Counts().Sent}, {Name: "not_exported", Value: f.unsent()}}
 }
 
 // wait has the next read end in time for a look at the clock.
@@ -108,22 +168,29 @@ func (p *pump) advance(now time.Time) {
 
 // endFlows writes the flows that are open at the end. Behind the limit they stay so.
 func (p *pump) endFlows() {
-	if p.flows == nil || p.full() {
+	if p.flows == nil {
 		return
 	}
-	if !p.flows.First {
+	p.flows.atEnd = true
+	if !p.full() && !p.flows.First {
 		p.flows.tracker.Close()
 	}
 	p.flushFlows()
+	if p.flows.export != nil {
+		p.flows.export.Finish(patience)
+	}
 }
 
 // flowEnded appends the line of a flow.
 func (p *pump) flowEnded(f *flow.Flow) {
-	switch {
-	case p.writeErr.Load() != nil:
-		p.missed.Add(1)
+	if p.full() {
 		return
-	case p.full():
+	}
+	if p.flows.export != nil {
+		p.flows.send(f)
+	}
+	if p.writeErr.Load() != nil {
+		p.missed.Add(1)
 		return
 	}
 	p.lines = p.format.AppendFlow(p.lines, f)
@@ -135,6 +202,9 @@ func (p *pump) flowEnded(f *flow.Flow) {
 
 func (p *pump) flushFlows() {
 	p.flows.publish()
+	if p.flows.export != nil {
+		p.flows.export.Tick(time.Now())
+	}
 	if p.writeErr.Load() == nil {
 		p.flush(uint64(len(p.ends)))
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
+	"github.com/xdplog/xdplog/cmd/xdplog/internal/ipfix"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
@@ -106,9 +107,11 @@ func (o *Options) format(interfaces []names.Interface, stdout io.Writer) format.
 	return o.output().New(format.Options{Interfaces: interfaces, Style: o.Style, Detail: o.Detail, Output: stdout, Location: o.Location})
 }
 
-// silent reports whether packets are written to a file and no lines to stdout,
+// silent reports whether packets are written to a file, or flows sent, and no lines to stdout,
 // so that it does not matter who reads those.
-func (o *Options) silent() bool { return o.Write != "" && o.output().Silent }
+func (o *Options) silent() bool {
+	return (o.Write != "" || o.Flows != nil && o.Flows.Export != nil) && o.output().Silent
+}
 
 // filter is that of the run, for people: "" is none.
 func (o *Options) filter() string {
@@ -148,12 +151,22 @@ func (o *Options) record(env Environment, say func(string)) (*capfile.Writer, er
 	}
 }
 
-// folding is what makes conversations of events; nil: nothing is to.
-func (o *Options) folding(deadline func(time.Time)) *folding {
+// folding is what makes conversations of events; nil: nothing is to. What is to be said
+// meanwhile goes to said.
+func (o *Options) folding(said chan<- string) (*folding, error) {
 	if o.Flows == nil {
-		return nil
+		return nil, nil
 	}
-	return &folding{Flows: *o.Flows, deadline: deadline}
+	f := &folding{Flows: *o.Flows}
+	if o.Flows.Export != nil {
+		options := *o.Flows.Export
+		options.Say = sayTo(said)
+		var err error
+		if f.export, err = ipfix.New(options); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
 }
 
 // wanted is how many events are to be had; 0: all.

@@ -172,6 +172,7 @@ func (s *session) greet() {
 			fmt.Fprintf(s.Stderr, "%s is down, and receives nothing until it is set up: ip link set %[1]s up\n", names.OneWord(a.Interface()))
 		}
 	}
+	s.flows.greet(s.Stderr)
 	if s.metrics != "" {
 		fmt.Fprintf(s.Stderr, "metrics on %s\n", s.metrics)
 	}
@@ -370,6 +371,9 @@ func (s *session) conclude(p *pump, drained error) error {
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", p.written.Load(), missing)
 	}
+	if err == nil && s.attachments == nil && p.flows != nil && p.flows.unsent() > 0 {
+		err = fmt.Errorf("%d flows were not taken by the collector", p.flows.unsent()) // live it is no fault
+	}
 	of := p.ofRun(counters)
 	if s.counting {
 		err = OneOf(err, s.tell(of.Captured+of.Lost-min(of.Captured, skipped)))
@@ -402,6 +406,6 @@ func (s *session) print(p *pump, c wire.Counters) {
 	case p.flows.First && !s.kind.Machine:
 		s.Stderr.Write(p.flows.appendFirsts(s.format.AppendCounters(nil, c, time.Now())))
 	default:
-		s.Stderr.Write(s.format.AppendFlowCounters(nil, c, p.flows.sums(), time.Now()))
+		s.Stderr.Write(s.format.AppendFlowCounters(nil, c, p.flows.sums(), time.Now(), p.flows.exported()...))
 	}
 }
