@@ -118,6 +118,24 @@ func TestContainer(t *testing.T) {
 	if end.status != 0 {
 		t.Errorf("check: exit status is %d, want 0:\n%s\n%s", end.status, end.stderr, strings.Join(end.lines, "\n"))
 	}
+
+	// Files of packets follow one another in its root.
+	if err := os.Mkdir(filepath.Join(root, "data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	capture := launch(t, lab.right, contained("-i", right(0), "-w", "/data/%F-%H%M%S", "-G", "1h", "-C", "8KiB")).read().listens(t)
+	lab.burst(t, 500, marker())
+	capture.signal(t, unix.SIGTERM)
+	if end := capture.wait(t); end.status != 0 || !strings.Contains(end.stderr, "\n500 packets captured\n") {
+		t.Errorf("exit status is %d after SIGTERM:\n%s", end.status, end.stderr)
+	}
+	packets := 0
+	for _, name := range filesIn(t, filepath.Join(root, "data")) {
+		packets += len(readRecordingFile(t, name).packets)
+	}
+	if packets != 500 {
+		t.Errorf("%d packets are in the files, want 500", packets)
+	}
 }
 
 // TestContainerUser runs it as the image's user, whose capabilities are those of the file.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,5 +205,35 @@ func TestExplainOpen(t *testing.T) {
 	}
 	if err := explainOpen(name, refused); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "fs.protected_regular") {
 		t.Errorf("of others: %v", err)
+	}
+}
+
+// TestWireshark: tshark reads in the blocks what they are meant to say.
+func TestWireshark(t *testing.T) {
+	if _, err := exec.LookPath("tshark"); err != nil {
+		t.Log("tshark is not installed")
+		return
+	}
+	dir := t.TempDir()
+	w := ringWriter(t, dir, WriterOptions{Ring: Ring{Size: 1 << 20}, Filter: "arp"})
+	received, sent, plain := packetOf(61, 7), packetOf(60, 7), packetOf(60, 3)
+	received.Direction, received.Verdict, received.Dropped = wire.In, wire.Drop, 17
+	sent.Direction = wire.Out
+	if n, err := w.Write([]reader.Packet{received, sent, plain}, nil); n != 3 || err != nil {
+		t.Fatalf("write = %d, %v", n, err)
+	}
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-n", "-r", filepath.Join(dir, "out"), "-T", "fields", "-E", "separator=,"}
+	for _, field := range []string{"interface_name", "packet_id", "drop_count", "packet_flags_direction", "verdict.ebpf_xdp"} {
+		args = append(args, "-e", "frame."+field)
+	}
+	output, err := exec.Command("tshark", args...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "eth0,0,17,0x00000001,1\neth0,1,,0x00000002,\nwlan0,2,,,\n"; string(output) != want {
+		t.Errorf("tshark says\n%swant\n%s", output, want)
 	}
 }
