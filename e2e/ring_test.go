@@ -150,25 +150,23 @@ func numberOf(name string) int {
 	return n
 }
 
-// TestRingTime: files follow each other also where nothing comes, and -W ends it.
+// TestRingTime: files follow each other also where nothing comes, each is handed to a
+// command, here xdplog itself, and -W ends it.
 func TestRingTime(t *testing.T) {
 	lab := newLab(t)
-	capture, dir := lab.startRing(t, "at-%s", "-G", "1", "-W", "2", "-z", "gzip -n")
+	capture, dir := lab.startRing(t, "at-%s", "-G", "1", "-W", "2", "-z", os.Getenv(binaryEnv)+" -q -r")
 	lab.udp(t, 0, false, 53, 3, 18)
-	if end := capture.wait(t); end.status != 0 {
-		t.Errorf("status %d, stderr\n%s", end.status, end.stderr)
+	end := capture.wait(t)
+	if n := strings.Count(end.stderr, " udp 192.0.2.1:"); end.status != 0 || n != 3 {
+		t.Errorf("status %d, %d packets were printed by the command, want 3; stderr\n%s", end.status, n, end.stderr)
 	}
 	lab.wantNoProgram(t)
 	files := filesIn(t, dir)
-	if len(files) != 2 || !matches(`at-\d+\.gz$`, files[0]) {
+	if len(files) != 2 || !matches(`at-\d+$`, files[0]) {
 		t.Fatalf("files %q", files)
 	}
 	for i, want := range []int{3, 0} {
-		unpacked, err := exec.Command("zcat", files[i]).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := readRecording(t, unpacked)
+		file := readRecordingFile(t, files[i])
 		if s := file.interfaces[0].Statistics; len(file.packets) != want || file.cut || s.PacketsReceived != uint64(want) {
 			t.Errorf("%s: %d packets, want %d; statistics %+v", files[i], len(file.packets), want, s)
 		}
@@ -178,12 +176,12 @@ func TestRingTime(t *testing.T) {
 // TestRingCommandFails: that is said once, and nothing is left behind.
 func TestRingCommandFails(t *testing.T) {
 	lab := newLab(t)
-	capture, dir := lab.startRing(t, "out", "-C", "4KiB", "-W", "3", "-z", "false")
+	capture, dir := lab.startRing(t, "out", "-C", "4KiB", "-W", "3", "-z", os.Getenv(binaryEnv)+" --nosuch")
 	for range 10 {
 		lab.burst(t, 50, marker())
 	}
 	end := capture.stop(t)
-	if n := strings.Count(end.stderr, "false "+dir); n != 1 || !strings.Contains(end.stderr, ": exit status 1 (said once)\n") {
+	if n := strings.Count(end.stderr, " --nosuch "+dir); n != 1 || !strings.Contains(end.stderr, ": exit status 2 (said once)\n") {
 		t.Errorf("said %d times:\n%s", n, end.stderr)
 	}
 	if files := filesIn(t, dir); len(files) != 3 || filepath.Base(files[2]) != "out2" {
@@ -246,24 +244,28 @@ func TestHangupOfTerminal(t *testing.T) {
 	lab.wantNoProgram(t)
 }
 
-// terminal opens one, and the end that its window has (pty(7)).
+// terminal opens one, and the end that its window has (pty(7)), also where there is no
+// /dev/pts.
 func terminal(t testing.TB) (near, far *os.File) {
 	t.Helper()
-	far, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	dir := t.TempDir()
+	th := newThread(t, steps(privateMounts, func() error { return unix.Mount("devpts", dir, "devpts", 0, "ptmxmode=0666") }))
+	err := th.do(func() (err error) {
+		far, err = os.OpenFile(filepath.Join(dir, "ptmx"), os.O_RDWR|unix.O_NOCTTY, 0)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { far.Close() })
-	number, err := unix.IoctlGetUint32(int(far.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(far.Fd()), unix.TIOCSPTLCK, 0)
+	if err := unix.IoctlSetPointerInt(int(far.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
 	}
-	if err == nil {
-		near, err = os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
+	fd, err := unix.IoctlRetInt(int(far.Fd()), unix.TIOCGPTPEER)
 	if err != nil {
 		t.Fatal(err)
 	}
+	near = os.NewFile(uintptr(fd), "terminal")
 	t.Cleanup(func() { near.Close() })
 	return near, far
 }

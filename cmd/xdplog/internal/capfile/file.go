@@ -2,7 +2,8 @@
 //
 // What is captured must be readable at any moment and up to any failure, and so must what is read: a file may be a pipe
 // that somebody still writes to, or may end in the middle of a packet. So a [Writer] writes whole blocks, and cuts the file
-// behind the last of them where a write fails. A [File] is read ahead on a goroutine of its own, in chunks whose packets
+// behind the last of them where a write fails. Where one file follows another ([Ring]), the next has no name before it has
+// its head. How packets stand in a file is a form: another one is a type that is a form, and a case in formOf. A [File] is read ahead on a goroutine of its own, in chunks whose packets
 // are handed over without being copied, before it waits for more; and an error names the file, the packet and its offset.
 //
 // The formats are read and written here, not by a library: pcapgo, which did it before, gets the times of some resolutions
