@@ -120,8 +120,11 @@ func (r *ring) replace(name string) error {
 	return nil
 }
 
-// finish takes note of a file that is whole.
+// finish takes note of a file that is whole, where it may have to go.
 func (r *ring) finish(o *output) {
+	if r.Total == 0 && r.Count == 0 {
+		return
+	}
 	if info, err := o.file.Stat(); err == nil {
 		r.finished = append(r.finished, finished{o.file.Name(), info})
 	}

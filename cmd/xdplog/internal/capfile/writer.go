@@ -252,9 +252,9 @@ func (w *Writer) Close() error {
 	if !w.out.owned {
 		return nil
 	}
-	name, empty := w.out.file.Name(), w.out.size == 0
+	name, whole := w.out.file.Name(), w.out.size > 0 && w.out.hidden == ""
 	err := w.out.close()
-	if !empty {
+	if whole {
 		w.then.run(name)
 	}
 	return err
