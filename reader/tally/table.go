@@ -12,7 +12,7 @@ type Table struct {
 	// Rows is how many keys have one of their own. Default: [DefaultRows].
 	Rows int
 
-	index map[Key]int32 // in rows
+	index index
 	rows  []Row
 	other Sum
 	total Sum
@@ -21,7 +21,8 @@ type Table struct {
 // Add counts what a row holds.
 func (t *Table) Add(row *Row) {
 	t.total.Add(row.Total())
-	if i, ok := t.index[row.Key]; ok {
+	i, slot := t.index.find(t.rows, &row.Key)
+	if i >= 0 {
 		t.rows[i].merge(row)
 		return
 	}
@@ -29,11 +30,8 @@ func (t *Table) Add(row *Row) {
 		t.other.Add(row.Total())
 		return
 	}
-	if t.index == nil {
-		t.index = make(map[Key]int32)
-	}
-	t.index[row.Key] = int32(len(t.rows))
 	t.rows = append(t.rows, *row)
+	t.index.set(slot, t.rows)
 }
 
 // AddOther counts what is of no row.
@@ -56,10 +54,11 @@ func (t *Table) All() []Row { return t.rows }
 
 // Row is that of a key, or nil.
 func (t *Table) Row(key *Key) *Row {
-	if i, ok := t.index[*key]; ok {
-		return &t.rows[i]
+	i, _ := t.index.find(t.rows, key)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &t.rows[i]
 }
 
 // Other is what is counted in no row.
@@ -83,7 +82,7 @@ func (t *Table) Top(n int, order Order) (rows []Row, other Sum) {
 
 // Reset forgets everything, and keeps the memory.
 func (t *Table) Reset() {
-	clear(t.index)
+	clear(t.index.slots)
 	t.rows = t.rows[:0]
 	t.other, t.total = Sum{}, Sum{}
 }
