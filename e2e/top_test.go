@@ -33,9 +33,7 @@ type topTable struct {
 		ToServer      uint64 `json:"pkts_toserver"`
 		ToClient      uint64 `json:"pkts_toclient"`
 		BytesToClient uint64 `json:"bytes_toclient"`
-		Ether         struct {
-			Source string `json:"src_mac"`
-		}
+		Verdict       string
 	}
 	Other, Total sum
 }
@@ -153,7 +151,7 @@ func TestTopBy(t *testing.T) {
 		{[]string{"--by", "port"}, []uint64{100, 100, 100}},
 		{[]string{"--by", "port", "--top", "1"}, []uint64{100}},
 		{[]string{"--by", "mac"}, []uint64{300}},
-		{[]string{"--by", "src", "--rows", "2", "--top", "5"}, []uint64{39, 30}},
+		{[]string{"--by", "src", "--top", "2"}, []uint64{39, 39}},
 		{[]string{"--by", "prefix"}, []uint64{270, 30}},
 		{[]string{"--by", "proto", "--sort", "bytes"}, []uint64{300}},
 	} {
@@ -184,6 +182,158 @@ func TestTopConversation(t *testing.T) {
 	if row := table.Rows[0]; row.Source != "192.0.2.1" || row.Port != 80 || row.ToServer != 3 || row.ToClient != 1 || row.BytesToClient != 74 {
 		t.Errorf("row is %+v, want 3 packets of 192.0.2.1 to port 80 and 1 back", row)
 	}
+}
+
+// TestTopFull: keys that find no row are in other.
+func TestTopFull(t *testing.T) {
+	lab := newLab(t)
+	capture := lab.top(t, "--rows", "2", "-o", "json", "--interval", "100ms")
+	for range 20 {
+		lab.send(t, someFrames()...)
+	}
+	end := capture.stop(t)
+	table := parseTop(t, end.lines[len(end.lines)-1])
+	if len(table.Rows) != 2 || table.Other.Packets == 0 || table.Total.Packets != 6000 {
+		t.Errorf("%d rows, %d packets in other, %d in all, want 2 rows and 6000 packets in all", len(table.Rows), table.Other.Packets, table.Total.Packets)
+	}
+}
+
+// TestTopFlood: in a flood of more sources than there are rows, read ten times a second,
+// not a packet and not a byte is missing.
+func TestTopFlood(t *testing.T) {
+	packets, sources := 5_000_000, numbered(200_000)
+	if testing.Short() {
+		packets, sources = 20_000, 2000
+	}
+	lab := newLab(t)
+	capture := lab.top(t, "-o", "json", "--interval", "100ms", "--top", "3")
+	flood := lab.flood(t, 0, cpus(t)[0], numberedFrame(), sources)
+	begun := time.Now()
+	flood.send(t, packets)
+	took := time.Since(begun)
+	arrived := flood.arrived(t)
+	lab.settle()
+	end := capture.stop(t)
+	var intervals sum
+	for _, line := range end.lines[:len(end.lines)-1] {
+		table := parseTop(t, line)
+		intervals.add(table.Total.Packets, table.Total.Bytes)
+	}
+	all := parseTop(t, end.lines[len(end.lines)-1]).Total
+	if want := (sum{arrived, 64 * arrived}); all != want || intervals != want {
+		t.Errorf("%+v in all, and %+v in the intervals, want %+v", all, intervals, want)
+	}
+	usage := capture.cmd.ProcessState
+	t.Logf("%d packets in %v and %d tables took %v of CPU time in user space and %v in the kernel",
+		arrived, took, len(end.lines), usage.UserTime(), usage.SystemTime())
+}
+
+// BenchmarkTop measures what xdplog top takes of a CPU, start and end included, in a flood
+// from so many sources, with a table every second.
+func BenchmarkTop(b *testing.B) {
+	for _, sources := range []numbered{1, 1000, 100_000} {
+		b.Run(fmt.Sprintf("sources=%d", sources), func(b *testing.B) {
+			lab := newLab(b)
+			capture := lab.top(b, "-o", "json", "--top", "10")
+			flood := lab.flood(b, 0, cpus(b)[0], numberedFrame(), sources)
+			begun, packets := time.Now(), 0
+			for b.Loop() {
+				flood.send(b, 1<<20)
+				packets += 1 << 20
+			}
+			took := time.Since(begun)
+			arrived := flood.arrived(b)
+			end := capture.stop(b)
+			if all := parseTop(b, end.lines[len(end.lines)-1]).Total; all.Packets != arrived {
+				b.Errorf("%d packets, want %d", all.Packets, arrived)
+			}
+			usage := capture.cmd.ProcessState
+			b.ReportMetric(float64(packets)/took.Seconds(), "packets/s")
+			b.ReportMetric(100*usage.UserTime().Seconds()/took.Seconds(), "user-%CPU")
+			b.ReportMetric(100*usage.SystemTime().Seconds()/took.Seconds(), "system-%CPU")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// TestTopKernelAndFile: what the program counts of frames of all kinds, by each key, is
+// what is counted of the same frames in a file.
+func TestTopKernelAndFile(t *testing.T) {
+	lab := newLab(t)
+	var frames [][]byte
+	var packets []record
+	for _, r := range append(records(), taggedRecords()...) {
+		if len(r.data) <= 1500 {
+			frames, packets = append(frames, r.data), append(packets, r)
+		}
+	}
+	file := write(t, "frames.pcap", packets, false)
+	for _, by := range []string{"src", "pair", "conversation", "port", "vlan", "mac", "proto", "prefix"} {
+		live := lab.top(t, "--by", by, "--all", "-o", "json")
+		lab.send(t, frames...)
+		end := live.stop(t)
+		read := start(t, lab.right, "top", "-r", file, "--by", by, "--all", "-o", "json").wait(t)
+		got, want := withoutTimes(t, end.lines[len(end.lines)-1]), withoutTimes(t, read.lines[0])
+		if got != want {
+			t.Errorf("by %s the kernel counts\n%s\nand of a file it is\n%s", by, got, want)
+		}
+		if table := parseTop(t, end.lines[len(end.lines)-1]); table.Total.Packets != uint64(len(frames)) {
+			t.Errorf("by %s %d packets, want %d", by, table.Total.Packets, len(frames))
+		}
+	}
+}
+
+// taggedRecords have one tag and two.
+func taggedRecords() []record {
+	var all []record
+	for _, f := range [][]byte{
+		frame(ethernet(layers.EthernetTypeDot1Q), vlan(10, layers.EthernetTypeIPv4), ipv4(layers.IPProtocolUDP), udp(40000, 53)),
+		frame(ethernet(layers.EthernetTypeDot1Q), vlan(10, layers.EthernetTypeDot1Q), vlan(20, layers.EthernetTypeIPv6), ipv6(layers.IPProtocolUDP), udp(40000, 53)),
+		frame(ethernet(layers.EthernetTypeDot1Q), vlan(10, layers.EthernetTypeARP), gopacket.Payload(make([]byte, 28))),
+	} {
+		all = append(all, record{f, len(f)})
+	}
+	return all
+}
+
+// withoutTimes is the rows of a table without what differs from run to run.
+func withoutTimes(t testing.TB, line string) string {
+	t.Helper()
+	var table struct {
+		Rows         []map[string]any
+		Other, Total sum
+	}
+	if err := json.Unmarshal([]byte(line), &table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Rows {
+		delete(row, "start")
+		delete(row, "end")
+	}
+	text, err := json.MarshalIndent(table, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestTopVerdict: beside a firewall it counts what that decides.
+func TestTopVerdict(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	f := lab.firewall(t, "firewall", "native")
+	capture := lab.top(t, "--by", "verdict", "--place", "beside", "-o", "json")
+	lab.to(t, "drop", "pass", "aborted", "drop", "tx", "drop", "pass")
+	end := capture.stop(t)
+	var got []string
+	for _, row := range parseTop(t, end.lines[len(end.lines)-1]).Rows {
+		got = append(got, fmt.Sprint(row.Verdict, " ", row.Packets))
+	}
+	if want := "[drop 3 pass 2 aborted 1 tx 1]"; fmt.Sprint(got) != want {
+		t.Errorf("rows %v, want %v", got, want)
+	}
+	f.stays(t)
+	f.off(t)
 }
 
 // TestTopOnce: one table, which is empty where nothing came.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // random is a row of one of so many keys.
@@ -178,5 +180,20 @@ func BenchmarkAdd(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		table.Add(&rows[i%len(rows)])
+	}
+}
+
+// TestCountBy: what the kernel counts by has the same numbers.
+func TestCountBy(t *testing.T) {
+	for by, want := range map[By]wire.CountBy{
+		Source: wire.BySource, Pair: wire.ByPair, Conversation: wire.ByConversation, Port: wire.ByPort, VLAN: wire.ByVLAN,
+		MAC: wire.ByMAC, Protocol: wire.ByProtocol, Prefix: wire.ByPrefix, Verdict: wire.ByVerdict,
+	} {
+		if wire.CountBy(by) != want {
+			t.Errorf("%v is number %d, and %d in the kernel", by, by, want)
+		}
+	}
+	if int(wire.CountBys) != len(Bys()) {
+		t.Errorf("there are %d keys, and %d in the kernel", len(Bys()), wire.CountBys)
 	}
 }

@@ -1,7 +1,6 @@
 package top
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -60,24 +59,18 @@ func (c *counter) span() (first, last time.Time) {
 type kernelTable struct {
 	by    tally.By
 	table *reader.Table
-	read  []tally.Row // as they were read
-	now   tally.Table
+	now   tally.Table // what was read last: one key may have a row on each CPU
 }
 
-// Read implements [tally.Feed]. One key may have a row on each CPU.
+// Read implements [tally.Feed].
 func (k *kernelTable) Read() ([]tally.Row, tally.Sum, error) {
 	k.now.Reset()
-	k.read = k.read[:0]
-	other, err := k.table.Read(func(c *reader.Count) { k.read = append(k.read, c.Row(k.by)) })
-	if err != nil {
-		return nil, tally.Sum{}, err
-	}
-	if len(k.read) > k.now.Limit() { // who came first has a row, as in a table of events
-		slices.SortFunc(k.read, func(a, b tally.Row) int { return a.First.Compare(b.First) })
-	}
-	for i := range k.read {
-		k.now.Add(&k.read[i])
-	}
+	other, err := k.table.Read(k.add)
 	k.now.AddOther(tally.Sum(other))
-	return k.now.All(), k.now.Other(), nil
+	return k.now.All(), k.now.Other(), err
+}
+
+func (k *kernelTable) add(c *reader.Count) {
+	row := c.Row(k.by)
+	k.now.Add(&row)
 }

@@ -66,18 +66,16 @@ func (p *picture) draw(columns, height int) []line {
 	if rest < len(head)+2 {
 		head = head[:max(0, min(len(head), rest-2))]
 	}
-	rest -= len(head)
+	rest = max(rest-len(head), 0)
 
-	g := p.table.grid()
-	hidden := max(0, len(g.rows)-max(rest, 1))
-	others := p.table.other.Packets > 0 || hidden > 0
-	if others && rest > 1 {
-		p.table.entries = p.table.entries[:min(len(g.rows), rest-1)]
-		p.table.count()
-		g = p.table.grid()
+	others := rest > 1 && (p.table.other.Packets > 0 || len(p.table.entries) > rest)
+	if others {
+		rest-- // of other
 	}
-	rows := g.rows[:min(len(g.rows), max(rest, 0))]
-	if others && rest > 1 {
+	p.table.keep(rest)
+	g := p.table.grid()
+	rows := g.rows
+	if others {
 		rows = append(rows, g.other)
 	}
 	p.aligned = widths(p.aligned, append(rows, titles(p.table.by), g.total)...)

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"slices"
 	"time"
 
 	"github.com/xdplog/xdplog/reader/tally"
@@ -31,9 +32,14 @@ func (h *history) read(now time.Time) (err error) {
 		return err
 	}
 	h.total = h.other
-	for i := range h.rows {
-		h.total.Add(h.rows[i].Total())
-		h.whole.Add(&h.rows[i])
+	rows := h.rows
+	if n := len(h.whole.All()); n < h.whole.Limit() && n+len(rows) > h.whole.Limit() { // who came first has a row
+		rows = slices.Clone(rows)
+		slices.SortFunc(rows, func(a, b tally.Row) int { return a.First.Compare(b.First) })
+	}
+	for i := range rows {
+		h.total.Add(rows[i].Total())
+		h.whole.Add(&rows[i])
 	}
 	h.whole.AddOther(h.other)
 	h.duration, h.at = now.Sub(h.at), now
@@ -82,8 +88,9 @@ func (t *table) set(rows []tally.Row) {
 	}
 }
 
-// count has other be what the entries are not.
-func (t *table) count() {
+// keep cuts off all but the first entries, which are in other then.
+func (t *table) keep(n int) {
+	t.entries = t.entries[:min(len(t.entries), n)]
 	t.other = t.total
 	for i := range t.entries {
 		t.cut(t.entries[i].Total())

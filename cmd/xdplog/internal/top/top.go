@@ -15,6 +15,8 @@ package top
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -115,13 +117,16 @@ func (o *Options) file(ctx context.Context, env run.Environment) error {
 // start opens what is counted, by the key and filter of the options: by the program
 // itself, or where the kernel or the machine has no such tables, by its events.
 func (o *Options) start(env run.Environment) (*run.Capture, tally.Feed, error) {
+	var why error
 	if o.Run.Program.Sample.N <= 1 { // of a sample only what is reported counts
 		for _, clock := range []asm.Clock{asm.CoarseClock, asm.PreciseClock} {
-			if c, err := o.startTable(clock, env); err == nil {
+			c, err := o.startTable(clock, env)
+			if err == nil {
 				feed := &kernelTable{by: o.By, table: c.Table()}
-				feed.now.Rows = o.Rows
+				feed.now.Rows = math.MaxInt // there is a bound in the kernel
 				return c, feed, nil
 			}
+			why = err
 		}
 	}
 	count := newCounter(o.By, o.Rows)
@@ -130,12 +135,19 @@ func (o *Options) start(env run.Environment) (*run.Capture, tally.Feed, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if why != nil && !o.Run.Quiet {
+		fmt.Fprintf(env.Stderr, "counts events, of which some may get lost: %v\n", why)
+	}
 	return c, count, nil
 }
 
 // startTable opens a program that counts.
 func (o *Options) startTable(clock asm.Clock, env run.Environment) (*run.Capture, error) {
-	count, err := run.Counting(wire.CountBy(o.By), 0)
+	rows := o.Rows
+	if rows > 0 {
+		rows = max(rows, asm.MinRows)
+	}
+	count, err := run.Counting(wire.CountBy(o.By), rows)
 	if err != nil {
 		return nil, err
 	}
