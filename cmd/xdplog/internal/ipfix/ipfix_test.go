@@ -249,7 +249,7 @@ func TestNobody(t *testing.T) {
 		var said []string
 		heard := make(chan string, 100)
 		e := start(t, Options{Say: func(line string) { heard <- line }}, network, at)
-		const n = 100000 // more than the queue holds
+		const n = 30000 // more than the queue holds
 		begun := time.Now()
 		f := connection()
 		for range n {
