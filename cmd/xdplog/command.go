@@ -99,7 +99,7 @@ func newCommand(env run.Environment) *cobra.Command {
 				return err
 			}
 			opts.setZone(env)
-			if opts.file != "" {
+			if len(opts.files) > 0 {
 				return run.File(context.Background(), opts.run(config), env)
 			}
 			return capture(&opts, config, env)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -29,7 +30,7 @@ func (o *options) checkStandard() error {
 		return usage("--count prints a number alone: -o %s means nothing with it", o.output.Name)
 	case o.counting && o.write == "-":
 		return usage("-w - and --count would both write to standard output: name a file")
-	case o.filterFile == "-" && o.file == "-":
+	case o.filterFile == "-" && slices.Contains(o.files, "-"):
 		return usage("-F - and -r - would both read standard input: name a file")
 	}
 	return nil

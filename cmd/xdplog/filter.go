@@ -23,7 +23,7 @@ func (o *options) config(words []string) (asm.Config, error) {
 		Buffer:    o.buffer,
 		Sample:    asm.Sampling{N: o.sample},
 		Clock:     o.clock,
-		Replay:    o.file != "",
+		Replay:    len(o.files) > 0,
 	}
 	if o.sampleRandom > 0 {
 		config.Sample = asm.Sampling{N: o.sampleRandom, Random: true}

@@ -75,7 +75,7 @@ func TestConfig(t *testing.T) {
 	if !reflect.DeepEqual(config, want) {
 		t.Errorf("config is %+v, want %+v", config, want)
 	}
-	opts = options{file: "f", sample: 3}
+	opts = options{files: []string{"f"}, sample: 3}
 	if config, err = opts.config([]string{"arp"}); err != nil || !config.Replay || config.Transport != asm.Perf || config.Sample.N != 3 {
 		t.Errorf("config of a file is %+v, %v", config, err)
 	}

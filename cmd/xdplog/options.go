@@ -20,7 +20,7 @@ import (
 // options are the flags of a run.
 type options struct {
 	interfaces   []string    // none: the default route's
-	file         string      // to read instead of interfaces; -: standard input
+	files        []string    // to read instead of interfaces; -: standard input
 	engine       run.Engine  // what its packets are run through; the zero engine: the first
 	write        string      // pcapng file to write; -: stdout; "": none
 	pcap         bool        // it is one of pcap
@@ -100,7 +100,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 
 func (o *options) addSource(cmd *cobra.Command) {
 	addInterface(cmd, list(&o.interfaces), "interface, repeatable, or all (default: the default route's)")
-	cmd.Flags().VarP(once(&o.file, parseFile, "FILE"), "read", "r", "read packets from a pcap or pcapng file, - for stdin, instead")
+	cmd.Flags().VarP(fileList(&o.files), "read", "r", "read packets from a pcap or pcapng file, - for stdin; repeatable")
 }
 
 func (o *options) addAll(flags *pflag.FlagSet) {
@@ -261,7 +261,7 @@ func (o *options) check(given *pflag.FlagSet) error {
 			}
 		}
 	}
-	if o.file == "" {
+	if len(o.files) == 0 {
 		if given.Changed("engine") {
 			return usage("--engine is about a file's packets: it means nothing without --read")
 		}
@@ -309,7 +309,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Attach:         o.attach,
 		FixedTransport: o.transport.fixed && o.transport.carries(o.packetBytes()),
 		PacketBytes:    o.packetBytes(),
-		File:           o.file,
+		Files:          o.files,
 		Engine:         o.engine,
 		Output:         o.lines(),
 		Style:          o.style,

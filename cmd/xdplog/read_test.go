@@ -116,6 +116,38 @@ func TestReadCount(t *testing.T) {
 	}
 }
 
+// TestReadSeveral reads files in the order of time, whatever that of the command line.
+func TestReadSeveral(t *testing.T) {
+	needRoot(t)
+	file := capfiletest.Pcap(t, 1000, capfiletest.Micros)
+	packet := (len(file) - 24) / 1000
+	header := file[:24:24]
+	dir := t.TempDir()
+	late, early := filepath.Join(dir, "late.pcap"), filepath.Join(dir, "early.pcap")
+	for name, packets := range map[string][]byte{late: file[24+600*packet:], early: file[24 : 24+600*packet]} {
+		if err := os.WriteFile(name, append(header, packets...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, want, _ := readBytes(t, file, "-q")
+	for _, engine := range run.Engines() {
+		status, stdout, stderr := runCommand("-r", late, "-r", early, "-q", "--engine", engine.Name)
+		if status != exitOK || stdout != want || stderr != "" {
+			t.Errorf("%s: status %d, %d lines, stderr\n%s", engine.Name, status, strings.Count(stdout, "\n"), stderr)
+		}
+	}
+	copied := filepath.Join(dir, "copy.pcapng")
+	if status, _, stderr := runCommand("-r", late, "-r", early, "-qw", copied); status != exitOK {
+		t.Fatal(stderr)
+	}
+	if status, stdout, stderr := runCommand("-r", copied, "-q"); status != exitOK || stdout != want {
+		t.Errorf("the copy: status %d, %d lines, stderr\n%s", status, strings.Count(stdout, "\n"), stderr)
+	}
+	if status, _, stderr := runCommand("-r", late, "-r", early, "-w", early); status != exitUsage || !strings.HasSuffix(stderr, "is the file that is read: name another one to write\n") {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
+
 // TestReadNg reads a file of two interfaces, one of which has no name, and one
 // a name that would break a line.
 func TestReadNg(t *testing.T) {

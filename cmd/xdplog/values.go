@@ -190,11 +190,17 @@ func parseName[T named](s string, parse func(string) (T, error), first, last T) 
 	return v, nil
 }
 
-func parseFile(s string) (string, error) {
-	if s == "" {
-		return "", errors.New("must be the name of a capture file, or - for standard input")
-	}
-	return s, nil
+// fileList is the value of -r.
+func fileList(names *[]string) pflag.Value {
+	return value[[]string]{names, func(s string) ([]string, error) {
+		switch {
+		case s == "":
+			return nil, errors.New("must be the name of a capture file, or - for standard input")
+		case s == "-" && slices.Contains(*names, s):
+			return nil, errors.New("must be given once for standard input")
+		}
+		return append(*names, s), nil
+	}, "FILE"}
 }
 
 func parseWrite(s string) (string, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -25,7 +26,7 @@ func (o *options) checkWrite(given *pflag.FlagSet) error {
 	case o.write == "-" && !o.lines().Silent:
 		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output.Name)
 	}
-	return o.ring.check(given, o.write, o.file != "")
+	return o.ring.check(given, o.write, len(o.files) > 0)
 }
 
 // checkFiles refuses to write packets to a terminal, or over the file that is read,
@@ -51,7 +52,7 @@ func (o *options) checkFiles(env run.Environment) error {
 	switch {
 	case to == nil:
 		return nil
-	case o.file != "" && to.Mode().IsRegular() && os.SameFile(stat(o.file, env.Stdin), to):
+	case to.Mode().IsRegular() && slices.ContainsFunc(o.files, func(name string) bool { return os.SameFile(stat(name, env.Stdin), to) }):
 		return usage("-w %s is the file that is read: name another one to write", o.write)
 	case o.counting && os.SameFile(stat("-", env.Stdout), to):
 		return usage("-w %s is standard output, where --count writes too: name another file", o.write)

@@ -85,6 +85,9 @@ func (p *Packets) reset() {
 	}
 }
 
+// something says whether there is anything in them.
+func (p *Packets) something() bool { return len(p.List)+len(p.Found)+len(p.blocks) > 0 }
+
 // memory is where a chunk of at least so many bytes is to be read to.
 func (p *Packets) memory(least int) []byte {
 	if cap(p.chunk) < least {
@@ -125,46 +128,81 @@ func (p *Packets) cook(from packet) []byte {
 	return frame[:len(frame):len(frame)]
 }
 
-// An Ahead reads a file ahead, on a goroutine of its own, a chunk at a time, and hands
-// over what is in one before it reads the next.
-type Ahead struct {
+// A Reading is packets that are read on a goroutine of its own.
+type Reading interface {
+	// Ready receives packets in their order, and is closed at the end. They are the
+	// receiver's until it gives them back with Done.
+	Ready() <-chan *Packets
+	Done(*Packets)
+
+	// Close ends the goroutine, wherever it is, and waits for it.
+	Close()
+}
+
+// An exchange is what the two sides of a [Reading] share.
+type exchange struct {
+	ready chan *Packets // to be run; closed at the end
+	spare chan *Packets // to be filled
+	stop  chan struct{} // closed by close
+	group sync.WaitGroup
+}
+
+// batches is how many chunks of a file are in memory, with the one being filled.
+const batches = 4
+
+func newExchange(batches int) *exchange {
+	e := &exchange{ready: make(chan *Packets, batches), spare: make(chan *Packets, batches), stop: make(chan struct{})}
+	for range batches - 1 {
+		e.spare <- new(Packets)
+	}
+	return e
+}
+
+func (e *exchange) Ready() <-chan *Packets { return e.ready }
+
+func (e *exchange) Done(p *Packets) { e.spare <- p } // there is room for all
+
+// hand hands packets over, and returns others to be filled.
+func (e *exchange) hand(p *Packets) *Packets {
+	e.last(p)
+	select {
+	case p = <-e.spare:
+		p.reset()
+		return p
+	case <-e.stop: // nobody will look at what is read now
+		return new(Packets)
+	}
+}
+
+// last hands packets over behind which there are none. There is room for all, but for
+// those that came into being after the end.
+func (e *exchange) last(p *Packets) {
+	select {
+	case e.ready <- p:
+	case <-e.stop:
+	}
+}
+
+// An ahead reads a file ahead, a chunk at a time, and hands over what is in one
+// before it reads the next.
+type ahead struct {
+	*exchange
 	file    *File
 	by      Selection
-	ready   chan *Packets // to be run; closed at the end
-	spare   chan *Packets // to be filled
-	stop    chan struct{} // closed by close
-	group   sync.WaitGroup
 	unheard int // chunks since something was handed over
 }
 
-// batches is how many chunks are in memory.
-const batches = 4
-
-// ReadAhead begins to read a file ahead.
-func (f *File) ReadAhead() *Ahead { return f.Select(Selection{}) }
-
 // Select begins to read ahead those packets that are selected.
-func (f *File) Select(by Selection) *Ahead {
-	a := &Ahead{
-		file: f, by: by,
-		ready: make(chan *Packets, batches), spare: make(chan *Packets, batches), stop: make(chan struct{}),
-	}
-	for range batches - 1 {
-		a.spare <- new(Packets)
-	}
+func (f *File) Select(by Selection) Reading { return f.readAhead(by, batches) }
+
+func (f *File) readAhead(by Selection, batches int) *ahead {
+	a := &ahead{exchange: newExchange(batches), file: f, by: by}
 	f.scanner.fresh = a.fresh
 	a.group.Go(a.run)
 	return a
 }
 
-// Ready receives packets in the order of the file, and is closed at the end. They
-// are the receiver's until it gives them back with [Ahead.Done].
-func (a *Ahead) Ready() <-chan *Packets { return a.ready }
-
-// Done gives packets back.
-func (a *Ahead) Done(p *Packets) { a.spare <- p } // there is room for all
-
-func (a *Ahead) run() {
+func (a *ahead) run() {
 	defer close(a.ready)
 	var err error
 	for err == nil && !a.by.full() {
@@ -184,14 +222,8 @@ func (a *Ahead) run() {
 		err = io.EOF // there is as much as was to be
 	}
 	a.file.batch.Err = err
-	a.hand()
-}
-
-// hand hands over what was found in the last chunk.
-func (a *Ahead) hand() {
 	a.file.batch.Counters = a.by.counters()
-	a.unheard = 0
-	a.ready <- a.file.batch // there is room for all
+	a.last(a.file.batch)
 }
 
 // fewAtLeast is how many chunks may be read without a word of them, where nothing is
@@ -199,24 +231,18 @@ func (a *Ahead) hand() {
 const fewAtLeast = 16
 
 // fresh hands over what was found in the last chunk, and returns memory for the next.
-func (a *Ahead) fresh(least int) []byte {
+func (a *ahead) fresh(least int) []byte {
 	a.unheard++
-	full := a.file.batch
-	something := len(full.List)+len(full.Found)+len(full.blocks) > 0
-	if something || a.unheard >= fewAtLeast || !a.file.regular() {
-		a.hand()
-		select {
-		case a.file.batch = <-a.spare:
-			a.file.batch.reset()
-		case <-a.stop: // the read that follows is interrupted, too
-			a.file.batch = new(Packets)
-		}
+	if a.file.batch.something() || a.unheard >= fewAtLeast || !a.file.regular() {
+		a.unheard = 0
+		a.file.batch.Counters = a.by.counters()
+		a.file.batch = a.hand(a.file.batch)
 	}
 	return a.file.batch.memory(least)
 }
 
 // Close ends the goroutine, wherever it is, and waits for it.
-func (a *Ahead) Close() {
+func (a *ahead) Close() {
 	close(a.stop)
 	a.file.in.interrupt()
 	a.group.Wait()

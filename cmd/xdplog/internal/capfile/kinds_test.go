@@ -306,7 +306,7 @@ func TestCopy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ahead := f.ReadAhead()
+		ahead := f.Select(Selection{})
 		for p := range ahead.Ready() {
 			w.Copy(p)
 			for _, i := range p.Found {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -37,7 +38,7 @@ type ring struct {
 	names    *numbering
 	started  int        // files
 	finished []finished // and not deleted, the oldest first
-	read     fs.FileInfo
+	read     []fs.FileInfo
 	say      func(string)
 	stuck    bool // said that one can't be deleted
 }
@@ -108,7 +109,7 @@ func (r *ring) replace(name string) error {
 		return err
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("replace %s: it is no regular file", name)
-	case r.read != nil && os.SameFile(r.read, info):
+	case slices.ContainsFunc(r.read, func(read fs.FileInfo) bool { return os.SameFile(read, info) }):
 		return fmt.Errorf("replace %s: it is the file that is read", name)
 	}
 	for i, f := range r.finished {

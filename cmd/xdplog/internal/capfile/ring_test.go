@@ -3,6 +3,7 @@ package capfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,7 +158,8 @@ func TestRingKeeps(t *testing.T) {
 			if err := os.WriteFile(next, []byte("read"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			o.Read, _ = os.Stat(next)
+			read, _ := os.Stat(next)
+			o.Read = []fs.FileInfo{read}
 		}
 		w := ringWriter(t, dir, o)
 		packets := make([]reader.Packet, 100)

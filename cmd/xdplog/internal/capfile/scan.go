@@ -13,6 +13,7 @@ type scanner struct {
 	at     int    // of it handed out
 	offset int64  // in the stream, of chunk[0]
 	mark   int64  // in the stream, where the block at hand begins: for errors
+	least  int    // bytes to read at a time; 0: chunkSize
 
 	// fresh returns memory for the next chunk, of at least so many bytes. What was
 	// handed out of the one before stays valid for as long as its owner keeps it.
@@ -55,7 +56,11 @@ func (s *scanner) peek(n int) ([]byte, error) {
 // fill reads on, into another chunk, until there are n bytes to hand out.
 func (s *scanner) fill(n int) error {
 	rest := s.chunk[s.at:]
-	memory := s.fresh(max(n, chunkSize))
+	least := s.least
+	if least == 0 {
+		least = chunkSize
+	}
+	memory := s.fresh(max(n, least))
 	have := copy(memory[:cap(memory)], rest)
 	s.offset += int64(s.at)
 	s.chunk, s.at = memory[:have], 0

@@ -10,8 +10,8 @@ import (
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile/capfiletest"
 )
 
-// ahead reads a file ahead, in chunks of its pace, and returns what it hands over.
-func ahead(file []byte, pace int, by Selection) (all []string, counters wire.Counters, err error) {
+// readAhead reads a file ahead, in chunks of its pace, and returns what it hands over.
+func readAhead(file []byte, pace int, by Selection) (all []string, counters wire.Counters, err error) {
 	f, err := readHeader("f", pacer{bytes.NewReader(file), pace})
 	if err != nil {
 		return nil, counters, err
@@ -54,7 +54,7 @@ func TestQuick(t *testing.T) {
 			for _, file := range [][]byte{seed[:i], broken, seed} {
 				packets, _, _, wantErr := read(t, file)
 				for _, pace := range []int{1 << 20, 61} {
-					got, _, err := ahead(file, pace, Selection{})
+					got, _, err := readAhead(file, pace, Selection{})
 					if fmt.Sprint(err) != fmt.Sprint(wantErr) || len(got) != len(packets) {
 						t.Fatalf("seed %d, byte %d: %d packets, %v; want %d, %v", n, i, len(got), err, len(packets), wantErr)
 					}
@@ -99,7 +99,7 @@ func TestSelection(t *testing.T) {
 		{20_000, true, 0, 30_000, 10_000},
 	} {
 		for _, pace := range []int{1 << 20, 997} {
-			all, counters, err := ahead(file, pace, Selection{By: new(everyThird), Limit: c.limit, Counted: c.counted})
+			all, counters, err := readAhead(file, pace, Selection{By: new(everyThird), Limit: c.limit, Counted: c.counted})
 			if err != nil || len(all) != c.packets || counters.Seen != c.seen || counters.Captured != c.captured {
 				t.Errorf("%+v in pieces of %d: %d packets, %+v, %v", c, pace, len(all), counters, err)
 			}

@@ -45,8 +45,8 @@ type WriterOptions struct {
 	Filter  string // of the packets of interfaces, for people; "": none
 	Ring    Ring
 	Then    Then
-	Read    fs.FileInfo  // a file that is not to be replaced; nil: none
-	Say     func(string) // says what goes wrong and is no reason to end; nil: nobody wants to know
+	Read    []fs.FileInfo // files that are not to be replaced
+	Say     func(string)  // says what goes wrong and is no reason to end; nil: nobody wants to know
 }
 
 func (o WriterOptions) say() func(string) {

@@ -15,17 +15,17 @@ import (
 	"github.com/xdplog/xdplog/reader"
 )
 
-// File runs the packets of a capture file through the program, or what does the
+// File runs the packets of capture files through the program, or what does the
 // same in plain Go, and prints the events.
 func File(ctx context.Context, o Options, env Environment) (err error) {
-	file, err := capfile.Open(o.File, env.Stdin, env.Signals)
+	files, err := capfile.OpenAll(o.Files, env.Stdin, env.Signals)
 	if errors.Is(err, capfile.ErrInterrupted) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer files.Close()
 	said := make(chan string, 16)
 	say := sayTo(said)
 	record, err := o.record(env, say)
@@ -59,7 +59,9 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		defer flows.export.Close()
 	}
 	if !o.Quiet {
-		fmt.Fprintln(env.Stderr, file.Greeting())
+		for _, file := range files {
+			fmt.Fprintln(env.Stderr, file.Greeting())
+		}
 		flows.greet(env.Stderr)
 	}
 	source := &fileSource{
@@ -72,9 +74,9 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	counted := false
 	if by := machine.selector(); by != nil {
 		counted = o.Counting && record == nil
-		source.ahead = file.Select(capfile.Selection{By: by, Limit: o.wanted(), Counted: counted})
+		source.ahead = files.Select(capfile.Selection{By: by, Limit: o.wanted(), Counted: counted})
 	} else {
-		source.ahead = file.ReadAhead()
+		source.ahead = files.Select(capfile.Selection{})
 		source.limit = o.wanted()
 	}
 	s := session{
@@ -98,18 +100,20 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	}
 	err = OneOf(s.run(ctx), s.complete())
 	source.ahead.Close()
-	left, unread := file.Left()
-	if left != "" && !o.Quiet {
-		fmt.Fprintln(env.Stderr, left)
+	left, unread := files.Left()
+	for _, line := range left {
+		if !o.Quiet {
+			fmt.Fprintln(env.Stderr, line)
+		}
 	}
 	return OneOf(err, unread)
 }
 
-// A fileSource is the events of a file's packets, in their order. It stops
+// A fileSource is the events of files' packets, in their order. It stops
 // where the limit is reached, so that the counters speak of no packet behind.
 type fileSource struct {
 	machine   machine
-	ahead     *capfile.Ahead
+	ahead     capfile.Reading
 	format    format.Format
 	record    *capfile.Writer // nil: none
 	frames    bool            // packets are asked for as Ethernet frames

@@ -36,7 +36,7 @@ import (
 type Options struct {
 	Program asm.Config // what to report
 
-	// Where packets come from: interfaces, or a file for [File].
+	// Where packets come from: interfaces, or files for [File].
 	Interfaces     []string    // none: the default route's
 	Netns          string      // network namespace of the interfaces; "": this one
 	Mode           loader.Mode // of the XDP slot
@@ -44,10 +44,10 @@ type Options struct {
 	Promiscuous    bool // take in frames to all addresses meanwhile
 	Place          Place
 	Direction      Direction
-	FixedTransport bool   // that of Program or none; else the cheapest that can be had
-	PacketBytes    int    // of each packet that are wanted, as far as the transport has them; 0: none
-	File           string // to read; "-": standard input
-	Engine         Engine // what its packets are run through; the zero engine is the first of [Engines]
+	FixedTransport bool     // that of Program or none; else the cheapest that can be had
+	PacketBytes    int      // of each packet that are wanted, as far as the transport has them; 0: none
+	Files          []string // to read; "-": standard input
+	Engine         Engine   // what its packets are run through; the zero engine is the first of [Engines]
 
 	// Packets is given what matches, in place of lines, on one goroutine. They are
 	// whole Ethernet frames as far as there are bytes, and valid until it returns.
@@ -136,8 +136,10 @@ func (o *Options) record(env Environment, say func(string)) (*capfile.Writer, er
 	if file := term.File(env.Stderr); file != nil && o.output().Name != "json" {
 		about.Then.Output = file // as the command's own, which may outlive this process
 	}
-	if info, err := os.Stat(o.File); err == nil && o.File != "" {
-		about.Read = info
+	for _, name := range o.Files {
+		if info, err := os.Stat(name); err == nil {
+			about.Read = append(about.Read, info)
+		}
 	}
 	switch file, ok := env.Stdout.(*os.File); {
 	case o.Write == "":

@@ -81,7 +81,7 @@ func Run(ctx context.Context, o Options, env run.Environment) error {
 		o.Run.Duration = 0
 	}
 	switch {
-	case o.Run.File != "":
+	case len(o.Run.Files) > 0:
 		return o.file(ctx, env)
 	case o.Once || o.JSON || !drawable(env):
 		return o.print(ctx, env)
