@@ -78,6 +78,15 @@ type Config struct {
 	// beside that. Default: it does not.
 	Count *Count
 
+	// Keep has the last packets stay in the rings of [Mmap], the oldest written over, until
+	// package reader asks for them ([reader.Reader.Release]). It takes a SnapLen. Default: they
+	// are handed over.
+	Keep bool
+
+	// Until has such packets handed over when one comes that this filter finds, of those
+	// that Filter has found. Default: none does.
+	Until *filter.Filter
+
 	// Sample reports a part of the packets that match. Default: all.
 	Sample Sampling
 
@@ -184,6 +193,9 @@ func (cfg Config) Check() error {
 		return err
 	}
 	if err := cfg.checkCount(); err != nil {
+		return err
+	}
+	if err := cfg.checkKeep(); err != nil {
 		return err
 	}
 	if cfg.Sample.N > MaxSample {

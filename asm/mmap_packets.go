@@ -20,13 +20,14 @@ type packetRing struct {
 	bytes   int // of each CPU's ring, a power of two
 	snapLen int
 	cpus    int
+	keep    bool // entries are written over, see keep.go
 }
 
 // spare is what is always free at head, so that a record can be begun there.
 const spare = wire.EntrySize + wire.RecordSize
 
 func newPacketRing(cfg Config, buffer int) (transport, error) {
-	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs}, nil
+	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs, keep: cfg.Keep}, nil
 }
 
 func (r packetRing) maps() map[string]*ebpf.MapSpec {
@@ -66,23 +67,9 @@ func (r packetRing) submit(b *builder, lost label) {
 		bpf.And.Imm(need, ^7),
 	)
 
-	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
-	b.Note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(layout.OffHead), bpf.DWord))
-	b.Note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffTail), bpf.DWord))
-	b.Emit(
-		bpf.Sub.Reg(bpf.R2, bpf.R3), // in use
-		bpf.Mov.Reg(bpf.R3, need),
-		bpf.Add.Imm(bpf.R3, int32(spare)),
-		bpf.Mov.Imm(bpf.R4, int32(r.bytes)),
-		bpf.Sub.Reg(bpf.R4, bpf.R3), // may be in use: less than 0 where the entry is larger than the ring
-	)
-	b.JumpIf(bpf.R4, bpf.JSLT, 0, lost)
-	b.JumpIfReg(bpf.R2, bpf.JGT, bpf.R4, lost) // also of a tail that makes no sense
-
+	r.room(b, lost)
 	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), size, bpf.Word))
-	b.Note("counters", bpf.LoadMem(bpf.R1, stack, layout.CountersSlot, bpf.DWord))
-	b.Note("counters.lost", bpf.LoadMem(bpf.R1, bpf.R1, int16(layout.OffLost), bpf.DWord))
-	b.Note("entry.lost", bpf.StoreMem(record, int16(layout.OffEntryLost)-int16(wire.EntrySize), bpf.R1, bpf.Word))
+	r.before(b)
 	b.JumpIf(size, bpf.JEq, 0, copied)
 	b.Emit(bpf.Add.Imm(record, int32(wire.RecordSize))) // behind it
 	b.place.packet(b, record, size)
@@ -96,14 +83,7 @@ func (r packetRing) submit(b *builder, lost label) {
 	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
 	b.Note("ring.head", bpf.LoadMem(bpf.R4, bpf.R1, int16(layout.OffHead), bpf.DWord))
 	b.publishEntry()
-	// The bell rings where the mark is one of the bytes of this entry.
-	b.Note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffWake), bpf.DWord))
-	b.Emit(
-		bpf.Sub.Imm(bpf.R3, 1),
-		bpf.Sub.Reg(bpf.R3, bpf.R4),
-	)
-	b.JumpIfReg(bpf.R3, bpf.JGE, need, awake)
-	b.ring(record)
+	r.wake(b, awake)
 	b.Block(awake)
 	b.Roles(nil)
 }
@@ -121,4 +101,51 @@ func (b *builder) publishEntry() {
 	}
 	b.Emit(bpf.Mov.Reg(bpf.R2, need))
 	b.Note("ring.head", fetchAdd(bpf.R1, int16(layout.OffHead), bpf.R2))
+}
+
+// room goes to lost where the ring has none for the entry.
+func (r packetRing) room(b *builder, lost label) {
+	if r.keep {
+		r.roomToKeep(b, lost)
+		return
+	}
+	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
+	b.Note("ring.head", bpf.LoadMem(bpf.R2, bpf.R1, int16(layout.OffHead), bpf.DWord))
+	b.Note("ring.tail", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffTail), bpf.DWord))
+	b.Emit(
+		bpf.Sub.Reg(bpf.R2, bpf.R3), // in use
+		bpf.Mov.Reg(bpf.R3, need),
+		bpf.Add.Imm(bpf.R3, int32(spare)),
+		bpf.Mov.Imm(bpf.R4, int32(r.bytes)),
+		bpf.Sub.Reg(bpf.R4, bpf.R3), // may be in use: less than 0 where the entry is larger than the ring
+	)
+	b.JumpIf(bpf.R4, bpf.JSLT, 0, lost)
+	b.JumpIfReg(bpf.R2, bpf.JGT, bpf.R4, lost) // also of a tail that makes no sense
+}
+
+// before writes into the entry what came before it.
+func (r packetRing) before(b *builder) {
+	if r.keep {
+		r.linkBack(b)
+		return
+	}
+	b.Note("counters", bpf.LoadMem(bpf.R1, stack, layout.CountersSlot, bpf.DWord))
+	b.Note("counters.lost", bpf.LoadMem(bpf.R1, bpf.R1, int16(layout.OffLost), bpf.DWord))
+	b.Note("entry.lost", bpf.StoreMem(record, int16(layout.OffEntryLost)-int16(wire.EntrySize), bpf.R1, bpf.Word))
+}
+
+// wake rings the bell where the mark is one of the bytes of this entry, and else goes to
+// awake. The head was in r4, and the ring is in r1.
+func (r packetRing) wake(b *builder, awake label) {
+	if r.keep {
+		r.wakeOnHit(b, awake)
+		return
+	}
+	b.Note("ring.wake", bpf.LoadMem(bpf.R3, bpf.R1, int16(layout.OffWake), bpf.DWord))
+	b.Emit(
+		bpf.Sub.Imm(bpf.R3, 1),
+		bpf.Sub.Reg(bpf.R3, bpf.R4),
+	)
+	b.JumpIfReg(bpf.R3, bpf.JGE, need, awake)
+	b.ring(record)
 }

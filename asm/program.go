@@ -63,6 +63,10 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 	if cfg.Transport == Mmap && cfg.SnapLen > 0 && cfg.reports() {
 		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderSnapLen, Value: uint64(cfg.leastBytes())})
 	}
+	if cfg.Keep {
+		maps.Copy(coll.Maps, graceMaps())
+		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderKeep, Value: uint64(1)})
+	}
 	if cfg.Count != nil {
 		maps.Copy(coll.Maps, cfg.Count.maps(cfg.CPUs))
 		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderCount, Value: uint64(cfg.Count.By) + 1})
@@ -107,7 +111,7 @@ func readerMap(buffer int) *ebpf.MapSpec {
 		Type:       ebpf.Hash,
 		KeySize:    4,
 		ValueSize:  8,
-		MaxEntries: wire.ReaderKeys + 2 + MaxInterfaces,
+		MaxEntries: wire.ReaderKeys + 3 + MaxInterfaces,
 		Contents:   []ebpf.MapKV{{Key: wire.ReaderBuffer, Value: uint64(buffer)}},
 	}
 }
@@ -197,6 +201,13 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 
 	if wanted != nil && cfg.Replay {
 		b.Block(matched)
+	}
+	if cfg.Until != nil {
+		more := b.until(cfg.Until)
+		if tables == nil {
+			tables = make(map[string]*ebpf.MapSpec)
+		}
+		maps.Copy(tables, more)
 	}
 	if cfg.Count != nil {
 		b.complete(cfg.Clock)

@@ -22,7 +22,19 @@ func (r *Reader) Finish() {
 	if r.source == nil {
 		return
 	}
+	r.Release()
 	r.source.wake() // fails only when closed, and then nobody waits
+}
+
+// Release has [Reader.Read] deliver the packets that are kept, of a program that keeps the
+// last ones ([asm.Config.Keep]): in the order of their times, once, and the keeping begins
+// anew. Without it they are delivered when such a program meets a packet of
+// [asm.Config.Until], and with [Reader.Finish]. What was written over by then is captured, and
+// never delivered. Of another program it does nothing.
+func (r *Reader) Release() {
+	if kept, ok := r.source.(*keptSource); ok {
+		kept.ask()
+	}
 }
 
 // over reports whether a reader that finishes has delivered what was captured,

@@ -30,9 +30,9 @@ type packetSource struct {
 // packetRing is that of one CPU.
 type packetRing struct {
 	control *wire.Ring
-	entries []byte // the ring, and behind it room for the longest entry
-	size    uint64 // of the ring, a power of two
-	tail    uint64 // bytes taken; what the shared memory says of it is for the program
+	entries []byte          // the ring, and behind it room for the longest entry
+	size    uint64          // of the ring, a power of two
+	tail    uint64          // bytes taken; what the shared memory says of it is for the program
 	lost    *[asMany]uint32 // as the last entry of each program says
 }
 
@@ -40,10 +40,9 @@ type packetRing struct {
 const asMany = 1 << (32 - wire.SlotShift)
 
 func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, error) {
-	size := int(events.ValueSize()) - wire.PacketRingBytes(0, snapLen)
-	size &^= 7 // what rounds the value up
-	if size < 1 || size&(size-1) != 0 {
-		return nil, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
+	size, err := packetRingSize(events, snapLen)
+	if err != nil {
+		return nil, err
 	}
 	bell, memory, err := mapRings(events, doorbell)
 	if err != nil {
@@ -55,13 +54,23 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, er
 		s.rings = append(s.rings, packetRing{
 			control: control,
 			entries: memory[at+wire.RingSize : at+stride : at+stride],
-			size:    uint64(size),
+			size:    size,
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
 			lost:    new([asMany]uint32),
 		})
 	}
-	s.bytes = size * len(s.rings)
+	s.bytes = int(size) * len(s.rings)
 	return s, nil
+}
+
+// packetRingSize is how many bytes each ring of a map has for entries.
+func packetRingSize(events *ebpf.Map, snapLen int) (uint64, error) {
+	size := int(events.ValueSize()) - wire.PacketRingBytes(0, snapLen)
+	size &^= 7 // what rounds the value up
+	if size < 1 || size&(size-1) != 0 {
+		return 0, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
+	}
+	return uint64(size), nil
 }
 
 func (s *packetSource) read(into batch, clock *clock, latency time.Duration) (int, error) {

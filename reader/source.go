@@ -83,6 +83,10 @@ func newSource(coll *ebpf.Collection, buffer int) (source, error) {
 	case ebpf.Array:
 		var snapLen uint64
 		if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderSnapLen, &snapLen); err == nil {
+			var keep uint64
+			if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderKeep, &keep); err == nil {
+				return newKept(coll, int(snapLen))
+			}
 			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen))
 		}
 		return newMmap(events, coll.Maps[wire.DoorbellMap])

@@ -36,6 +36,16 @@ const ReaderOffloads uint32 = 1 << 31
 // packet bytes: how many of each packet at most. There is none of other programs.
 const ReaderSnapLen uint32 = 1<<30 + 1
 
+// ReaderKeep is the key of a word of a program whose rings are kept: 1.
+const ReaderKeep uint32 = 1<<30 + 2
+
+// GraceMap is an array of maps with one element. An update of it returns when no program
+// runs any more that began before (Linux 4.19).
+const (
+	GraceMap   = "grace"
+	GraceInner = "grace_inner" // what the element is
+)
+
 // Record is what the program says of one packet: one cache line, no padding,
 // every byte written before it is handed over.
 //

@@ -18,7 +18,9 @@ import "unsafe"
 // sleep after it was set has an end.
 type Ring struct {
 	Head uint64     // records published since the program was loaded
-	_    [120]byte  // two cache lines: they are fetched in pairs
+	Last uint64     // of a ring that is kept: bytes of the last entry; see [Entry]
+	Hit  uint64     // of a ring that is kept: 1 or more where a packet came that ends the keeping
+	_    [104]byte  // up to two cache lines: they are fetched in pairs
 	Tail uint64     // records that the reader is done with
 	Wake uint64     // the program rings the doorbell when Head gets here
 	_    [3952]byte // up to the end of the page
@@ -44,6 +46,14 @@ type Entry struct {
 	Size uint32 // bytes of the packet that follow the record
 	Lost uint32 // lower half of Counters.Lost of the program and CPU, before this one
 }
+
+// In a ring that is kept ([ReaderKeep]) the program takes no notice of who reads, and
+// writes over the oldest entries. In place of Lost an entry has how many bytes the one
+// before it takes, and [Ring.Last] those of the last one: by these a reader finds its
+// way back from Head, as far as the ring is long. Before, it stops the program by a Tail
+// that is not 0: what then comes is lost, until Head, Last, Hit and Tail, in this order,
+// are 0 again. Hit becomes 1 with a packet that the second filter finds, for which
+// the doorbell rings once.
 
 // EntrySize is the size of an [Entry] in bytes.
 const EntrySize = int(unsafe.Sizeof(Entry{}))

@@ -204,6 +204,9 @@ func (r *Reader) CountersOf(slot uint8) (wire.Counters, error) {
 // BufferSize is 0: there are no buffers.
 func (r *Reader) BufferSize() int { return 0 }
 
+// Release does nothing: none are kept.
+func (r *Reader) Release() {}
+
 // SetInterface does nothing: events are as they were given.
 func (r *Reader) SetInterface(slot uint8, index int) {}
 

@@ -20,6 +20,8 @@ const (
 	OffHead = unsafe.Offsetof(wire.Ring{}.Head)
 	OffTail = unsafe.Offsetof(wire.Ring{}.Tail)
 	OffWake = unsafe.Offsetof(wire.Ring{}.Wake)
+	OffLast = unsafe.Offsetof(wire.Ring{}.Last)
+	OffHit  = unsafe.Offsetof(wire.Ring{}.Hit)
 )
 
 // Offsets in [wire.Entry].

@@ -71,7 +71,7 @@ type table struct {
 // table makes a table of prefixes: a hash if all are of full length, else a
 // trie (LPM).
 func (m *matcher) table(prefixes []prefix) *table {
-	t := &table{name: fmt.Sprintf("filter_%d", len(m.maps)), keySize: int16(len(prefixes[0].bytes))}
+	t := &table{name: fmt.Sprintf("%s_%d", m.prefix, len(m.maps)), keySize: int16(len(prefixes[0].bytes))}
 	for _, p := range prefixes {
 		t.trie = t.trie || p.bits != 8*len(p.bytes)
 	}
@@ -187,7 +187,7 @@ func (m *matcher) portBitmap(list []filter.Port) (name string) {
 			bitmap[p/8] |= 1 << (p % 8)
 		}
 	}
-	name = fmt.Sprintf("filter_%d", len(m.maps))
+	name = fmt.Sprintf("%s_%d", m.prefix, len(m.maps))
 	m.maps[name] = &ebpf.MapSpec{
 		Name: name, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(len(bitmap)), MaxEntries: 1,
 		Contents: []ebpf.MapKV{{Key: uint32(0), Value: bitmap}},

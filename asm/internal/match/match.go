@@ -33,13 +33,21 @@ type matcher struct {
 	calls bool                     // a helper may have been called: next and flags are gone
 	depth int                      // numbers that wait on the stack
 	maps  map[string]*ebpf.MapSpec
+
+	prefix string // of their names
 }
 
 // Compile emits what falls through if the packet matches, and jumps to no
 // otherwise. It returns the maps that the code looks things up in.
 func Compile(b *assemble.Builder, place Place, f *filter.Filter, no assemble.Label) map[string]*ebpf.MapSpec {
+	return CompileNamed(b, place, f, no, "filter")
+}
+
+// CompileNamed is [Compile] of another filter in the same program, whose maps are named
+// otherwise.
+func CompileNamed(b *assemble.Builder, place Place, f *filter.Filter, no assemble.Label, prefix string) map[string]*ebpf.MapSpec {
 	m := &matcher{
-		Builder: b, place: place, abort: no, short: no,
+		Builder: b, place: place, abort: no, short: no, prefix: prefix,
 		known: facts{},
 		at:    make(map[assemble.Label]facts),
 		maps:  make(map[string]*ebpf.MapSpec),

@@ -1,0 +1,223 @@
+package reader
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// keptSource reads rings in which the last packets are kept, see [wire.Entry]: when it is
+// asked to, when the program has met a packet that ends the keeping, and at the end.
+// Meanwhile it sleeps.
+//
+// It stops the programs, copies what the rings hold, empties them and lets the programs go
+// on. What comes in between, some milliseconds, counts as lost.
+type keptSource struct {
+	mu       sync.Mutex // held by read, and by close for the memory
+	memory   []byte     // nil once closed
+	stride   int
+	ring     uint64 // bytes of one, a power of two
+	grace    *ebpf.Map
+	inner    *ebpf.Map
+	doorbell *ringbuf.Reader
+	rung     ringbuf.Record
+	asked    atomic.Bool
+
+	copied []byte        // of all rings
+	kept   []wire.Record // by time, not read yet
+	bytes  [][]byte      // of their packets
+}
+
+func newKept(coll *ebpf.Collection, snapLen int) (_ *keptSource, err error) {
+	events := coll.Maps[wire.EventsMap]
+	size, err := packetRingSize(events, snapLen)
+	if err != nil {
+		return nil, err
+	}
+	s := &keptSource{stride: int(events.ValueSize()), ring: size}
+	for name, own := range map[string]**ebpf.Map{wire.GraceMap: &s.grace, wire.GraceInner: &s.inner} {
+		if coll.Maps[name] == nil {
+			err = fmt.Errorf("collection lacks map %q", name)
+		} else {
+			*own, err = coll.Maps[name].Clone()
+		}
+		if err != nil {
+			s.closeMaps()
+			return nil, err
+		}
+	}
+	if s.doorbell, s.memory, err = mapRings(events, coll.Maps[wire.DoorbellMap]); err != nil {
+		s.closeMaps()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *keptSource) read(into batch, clock *clock, latency time.Duration) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memory == nil {
+		return 0, os.ErrClosed
+	}
+	if len(s.kept) == 0 && latency != 0 {
+		if !s.asked.Load() {
+			if err := s.wait(); err != nil {
+				return 0, err
+			}
+		}
+		if s.asked.Swap(false) || s.hit() {
+			if err := s.dump(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	n = min(into.len(), len(s.kept))
+	if n == 0 {
+		return 0, nil
+	}
+	stamp := clock.stamp()
+	into.set(0, s.kept[:n], &stamp)
+	for i := range into.packets[:min(n, len(into.packets))] {
+		into.packets[i].Data = s.bytes[i]
+	}
+	s.kept, s.bytes = s.kept[n:], s.bytes[n:]
+	return n, nil
+}
+
+// wait sleeps until a bell, or until it is woken.
+func (s *keptSource) wait() error {
+	err := s.doorbell.ReadInto(&s.rung)
+	if errors.Is(err, ringbuf.ErrFlushed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// rings are the control pages.
+func (s *keptSource) rings(each func(ring *wire.Ring, entries []byte)) {
+	for at := 0; at < len(s.memory); at += s.stride {
+		each((*wire.Ring)(unsafe.Pointer(&s.memory[at])), s.memory[at+wire.RingSize:at+s.stride])
+	}
+}
+
+// hit says whether a packet came that ends the keeping.
+func (s *keptSource) hit() (hit bool) {
+	s.rings(func(ring *wire.Ring, _ []byte) { hit = hit || atomic.LoadUint64(&ring.Hit) != 0 })
+	return hit
+}
+
+// dump takes what the rings hold.
+func (s *keptSource) dump() error {
+	s.rings(func(ring *wire.Ring, _ []byte) { atomic.StoreUint64(&ring.Tail, 1) })
+	if err := s.grace.Put(uint32(0), uint32(s.inner.FD())); err != nil {
+		return fmt.Errorf("wait for the programs to stop: %w", err)
+	}
+	if s.copied == nil {
+		s.copied = make([]byte, len(s.memory))
+	}
+	// Only the copy keeps the programs from going on.
+	copy(s.copied, s.memory)
+	s.rings(func(ring *wire.Ring, _ []byte) {
+		atomic.StoreUint64(&ring.Head, 0)
+		atomic.StoreUint64(&ring.Last, 0)
+		atomic.StoreUint64(&ring.Hit, 0)
+		atomic.StoreUint64(&ring.Tail, 0)
+	})
+	var entries []keptEntry
+	for at := 0; at < len(s.copied); at += s.stride {
+		entries = s.walk(s.copied[at:at+s.stride], entries)
+	}
+	slices.SortStableFunc(entries, func(a, b keptEntry) int {
+		switch {
+		case a.record.Time < b.record.Time:
+			return -1
+		case a.record.Time > b.record.Time:
+			return 1
+		}
+		return 0
+	})
+	s.kept, s.bytes = make([]wire.Record, len(entries)), make([][]byte, len(entries))
+	for i, e := range entries {
+		s.kept[i], s.bytes[i] = *e.record, e.packet
+	}
+	return nil
+}
+
+type keptEntry struct {
+	record *wire.Record
+	packet []byte
+}
+
+// walk appends the entries of a ring, the oldest first: it goes back from the last one as
+// far as nothing has been written over.
+func (s *keptSource) walk(memory []byte, to []keptEntry) []keptEntry {
+	ring := (*wire.Ring)(unsafe.Pointer(&memory[0]))
+	const spare = uint64(wire.EntrySize + wire.RecordSize)
+	first := len(to)
+	at, take := ring.Head, ring.Last
+	for take >= spare && take <= at && ring.Head+spare-(at-take) <= s.ring {
+		at -= take
+		bytes := memory[uint64(wire.RingSize)+at&(s.ring-1)&^7:]
+		entry := (*wire.Entry)(unsafe.Pointer(&bytes[0]))
+		size := int(entry.Size)
+		if uint64(wire.EntryBytes(size)) != take { // no program of ours wrote that
+			break
+		}
+		record := (*wire.Record)(unsafe.Pointer(&bytes[wire.EntrySize]))
+		e := keptEntry{record: record}
+		if size > 0 {
+			e.packet = record.PacketOf(bytes[wire.EntrySize+wire.RecordSize:][:size:size])
+		}
+		to = append(to, e)
+		take = uint64(entry.Lost)
+	}
+	slices.Reverse(to[first:])
+	return to
+}
+
+func (s *keptSource) waiting(uint64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(len(s.kept))
+}
+
+func (s *keptSource) size() int { return len(s.memory) }
+
+func (s *keptSource) wake() error { return s.doorbell.Flush() }
+
+// ask has the next read take what is kept.
+func (s *keptSource) ask() {
+	s.asked.Store(true)
+	s.wake()
+}
+
+func (s *keptSource) closeMaps() (err error) {
+	for _, m := range []*ebpf.Map{s.grace, s.inner} {
+		if m != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}
+	return err
+}
+
+func (s *keptSource) close() error {
+	err := s.doorbell.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.memory != nil {
+		err = errors.Join(err, s.closeMaps(), unix.Munmap(s.memory))
+		s.memory = nil
+	}
+	return err
+}
