@@ -85,6 +85,28 @@ func benchmarkCommand(b *testing.B, transport asm.Transport, output string) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkKeep measures the command as a flight recorder in a flood: what it takes while
+// it keeps packets, and what writing the last ones takes at the end.
+func BenchmarkKeep(b *testing.B) {
+	const packets = 10_000_000
+	var rate, cpu []float64
+	for b.Loop() {
+		lab := newLab(b)
+		xdplog := start(b, lab.right, "-i", right(0), "-w", os.DevNull, "--keep", "64MiB").listens(b)
+		flood := lab.flood(b, 0, cpus(b)[0], floodFrame(64, layers.EthernetTypeIPv4), alike)
+		before, begin := xdplog.cpuTime(b), time.Now()
+		flood.send(b, packets)
+		took := time.Since(begin)
+		used := xdplog.cpuTime(b) - before
+		rate = append(rate, packets/float64(took.Microseconds()))
+		cpu = append(cpu, 100*used.Seconds()/took.Seconds())
+		xdplog.stop(b)
+	}
+	b.ReportMetric(middle(rate), "Mpps")
+	b.ReportMetric(middle(cpu), "%CPU")
+	b.ReportMetric(0, "ns/op")
+}
+
 // closing returns the counters at the end, which -o json prints its own way.
 func (r result) closing(b *testing.B, output string) closing {
 	b.Helper()

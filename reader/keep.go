@@ -27,7 +27,8 @@ type keptSource struct {
 	mu       sync.Mutex // held by read, and by close for the memory
 	memory   []byte     // nil once closed
 	stride   int
-	ring     uint64 // bytes of one, a power of two
+	ring     uint64        // bytes of one, a power of two
+	age      time.Duration // of the oldest before the last; 0: any
 	grace    *ebpf.Map
 	inner    *ebpf.Map
 	doorbell *ringbuf.Reader
@@ -39,13 +40,13 @@ type keptSource struct {
 	bytes  [][]byte      // of their packets
 }
 
-func newKept(coll *ebpf.Collection, snapLen int) (_ *keptSource, err error) {
+func newKept(coll *ebpf.Collection, snapLen int, age time.Duration) (_ *keptSource, err error) {
 	events := coll.Maps[wire.EventsMap]
 	size, err := packetRingSize(events, snapLen)
 	if err != nil {
 		return nil, err
 	}
-	s := &keptSource{stride: int(events.ValueSize()), ring: size}
+	s := &keptSource{stride: int(events.ValueSize()), ring: size, age: age}
 	for name, own := range map[string]**ebpf.Map{wire.GraceMap: &s.grace, wire.GraceInner: &s.inner} {
 		if coll.Maps[name] == nil {
 			err = fmt.Errorf("collection lacks map %q", name)
@@ -147,6 +148,10 @@ func (s *keptSource) dump() error {
 		}
 		return 0
 	})
+	if n := len(entries); n > 0 && s.age > 0 {
+		last := entries[n-1].record.Time
+		entries = slices.DeleteFunc(entries, func(e keptEntry) bool { return last-e.record.Time > uint64(s.age) })
+	}
 	s.kept, s.bytes = make([]wire.Record, len(entries)), make([][]byte, len(entries))
 	for i, e := range entries {
 		s.kept[i], s.bytes[i] = *e.record, e.packet

@@ -23,6 +23,10 @@ type Options struct {
 	// Latency is how long an event may wait for others before the reader
 	// wakes up for it. Default: [DefaultLatency].
 	Latency time.Duration
+
+	// Kept is how old packets may be that are kept, before the last one, of a program
+	// that keeps some ([asm.Config.Keep]). Default: all that there are.
+	Kept time.Duration
 }
 
 // Reader delivers the events of a loaded program. One goroutine reads; its other
@@ -77,7 +81,7 @@ func New(coll *ebpf.Collection, opts Options) (_ *Reader, err error) {
 	now, err := r.Counters()
 	if err == nil {
 		r.before = now.Captured
-		r.source, err = newSource(coll, r.claim.buffer)
+		r.source, err = newSource(coll, r.claim.buffer, opts.Kept)
 	}
 	if err != nil {
 		r.claim.release()

@@ -65,7 +65,7 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 }
 
 // newSource opens the source of a program's records, whose map tells which.
-func newSource(coll *ebpf.Collection, buffer int) (source, error) {
+func newSource(coll *ebpf.Collection, buffer int, kept time.Duration) (source, error) {
 	events := coll.Maps[wire.EventsMap]
 	if events == nil && coll.Maps[wire.CountMap] != nil {
 		return newSilent(), nil
@@ -85,7 +85,7 @@ func newSource(coll *ebpf.Collection, buffer int) (source, error) {
 		if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderSnapLen, &snapLen); err == nil {
 			var keep uint64
 			if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderKeep, &keep); err == nil {
-				return newKept(coll, int(snapLen))
+				return newKept(coll, int(snapLen), kept)
 			}
 			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen))
 		}

@@ -53,6 +53,9 @@ func (o *options) config(words []string) (asm.Config, error) {
 			config.Transport = asm.Ringbuf // one stream, in the order of the file
 		}
 	}
+	if err := o.keeping(&config); err != nil {
+		return config, err
+	}
 	cpus, err := loader.CPUs(config.Transport)
 	if err != nil {
 		return config, err

@@ -42,12 +42,14 @@ func main() {
 	}
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
+	release := make(chan os.Signal, 1)
+	signal.Notify(release, syscall.SIGUSR2)
 	// Writing to a closed pipe on descriptor 1 or 2 would kill a Go program
 	// that has not asked for SIGPIPE. Asked for, it is an error of the write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	os.Exit(execute(os.Args[1:], run.Environment{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Asked: asked, Renounce: run.Renounce,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Asked: asked, Release: release, Renounce: run.Renounce,
 		Notify: func(state string) error { return notify.Send(os.Getenv(notify.Socket), state) },
 	}))
 }

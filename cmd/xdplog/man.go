@@ -64,6 +64,7 @@ func manual(root *cobra.Command) []byte {
 	for _, signal := range []struct{ names, meaning string }{
 		{"SIGINT, SIGTERM, SIGQUIT, SIGHUP", "End the run. A second one ends it while it still writes."},
 		{"SIGUSR1", "Prints the counters on standard error, and goes on."},
+		{"SIGUSR2", "With --keep, writes the packets that are kept, and goes on."},
 	} {
 		p.macro("TP")
 		p.macro("B", signal.names)

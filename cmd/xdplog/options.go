@@ -40,6 +40,7 @@ type options struct {
 	attach       loader.Method
 	verdicts     []wire.Verdict // of the program beside ours; none: all
 	transport    transport
+	kept         keepOptions
 	buffer       int    // bytes per CPU; 0: the default of asm and reader
 	sample       uint32 // one packet in so many; 0: all
 	sampleRandom uint32 // the same, by chance
@@ -69,6 +70,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.VarP(value[int]{&o.snapLen, parseSnapLen, "BYTES"}, "snaplen", "s", "bytes of a packet for -w, -x, -X, -A (default 262144: all of it)")
 	o.addOutput(cmd)
 	o.addDetail(flags)
+	o.kept.addFlags(flags)
 	flags.VarP(value[uint64]{&o.count, parseCount, "N"}, "limit", "c", "stop after N events")
 	flags.Var(value[uint64]{&o.skip, parseCount, "N"}, "skip", "leave out the first N events")
 	addCount(flags, &o.counting)
@@ -167,7 +169,7 @@ func (o *options) lines() format.Kind {
 }
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "promiscuous", "metrics", "metrics-sources"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "promiscuous", "metrics", "metrics-sources", "keep", "until"}
 
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "metrics-sources", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}
@@ -235,6 +237,9 @@ func (o *options) check(given *pflag.FlagSet) error {
 	}
 	if o.sources > 0 && o.metrics == "" {
 		return usage("--metrics-sources is about the metrics: it means nothing without --metrics ADDR")
+	}
+	if err := o.checkKeep(given); err != nil {
+		return err
 	}
 	if err := o.checkWrite(given); err != nil {
 		return err
@@ -309,6 +314,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Attach:         o.attach,
 		FixedTransport: o.transport.fixed && o.transport.carries(o.packetBytes()),
 		PacketBytes:    o.packetBytes(),
+		Keep:           o.kept.keep,
 		Files:          o.files,
 		Engine:         o.engine,
 		Output:         o.lines(),

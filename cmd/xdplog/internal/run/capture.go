@@ -41,6 +41,9 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			c.Close()
 		}
 	}()
+	if err := o.keeping(); err != nil {
+		return nil, err
+	}
 	said := make(chan string, 16)
 	say := sayTo(said)
 	packets, err := o.record(env, say)
@@ -141,6 +144,9 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		headerless:  headerless,
 		oneSided:    o.Direction != InOut,
 		Environment: env,
+	}
+	if o.Program.Keep {
+		c.session.release = events.Release
 	}
 	if endpoint != nil {
 		counted := metrics.NewMeter(ports, metrics.Options{

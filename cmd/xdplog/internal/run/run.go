@@ -46,6 +46,7 @@ type Options struct {
 	Direction      Direction
 	FixedTransport bool     // that of Program or none; else the cheapest that can be had
 	PacketBytes    int      // of each packet that are wanted, as far as the transport has them; 0: none
+	Keep           Keep     // where Program keeps packets
 	Files          []string // to read; "-": standard input
 	Engine         Engine   // what its packets are run through; the zero engine is the first of [Engines]
 
@@ -84,6 +85,7 @@ type Environment struct {
 	Stderr  io.Writer        // everything else
 	Signals <-chan os.Signal // each of them ends a run
 	Asked   <-chan os.Signal // each of them has the counters printed meanwhile
+	Release <-chan os.Signal // each of them has what is kept written
 
 	// Notify tells a service manager what it is at: [notify.Ready] once everything is
 	// attached, [notify.Stopping] when the end has begun; nil: there is none.

@@ -50,6 +50,7 @@ type session struct {
 	attachments []attachment
 	transport   string        // words about it
 	tabled      bool          // packets are counted by a key, and there are no events
+	release     func()        // writes what is kept; nil: nothing is
 	said        <-chan string // lines about what they do of their own accord, and about files
 	say         func(string)  // says another one
 	kind        format.Kind   // of format
@@ -258,6 +259,13 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 			if !s.quiet {
 				fmt.Fprintln(s.Stderr, line)
 			}
+		case <-s.Release:
+			stats.clear()
+			if s.release == nil {
+				fmt.Fprintln(s.Stderr, "no packets are kept, which SIGUSR2 would write: that takes --keep")
+				continue
+			}
+			s.release()
 		case <-s.Asked:
 			counters, err := s.source.Counters()
 			if err != nil {
@@ -366,7 +374,7 @@ func (s *session) conclude(p *pump, drained error) error {
 		err = fmt.Errorf("%w: %s", p.failure(), p.unwritten(counters.Captured))
 	case p.err != nil:
 		err = p.err
-	case !s.counted && !s.tabled && p.delivered < counters.Captured:
+	case !s.counted && !s.tabled && s.release == nil && p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", p.written.Load(), missing)
@@ -382,6 +390,9 @@ func (s *session) conclude(p *pump, drained error) error {
 		return err
 	}
 	s.print(p, of)
+	if s.release != nil {
+		fmt.Fprintf(s.Stderr, "%d packets kept and written, %d written over by later ones\n", p.delivered, counters.Captured-min(counters.Captured, p.delivered))
+	}
 	if skipped > 0 {
 		fmt.Fprintf(s.Stderr, "%d of the captured packets were left out\n", skipped)
 	}

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -22,7 +24,7 @@ const (
 // transports are the ways in which events may leave the kernel, the cheapest for a packet
 // first. The last one can be had everywhere.
 func (o *Options) transports() []asm.Transport {
-	if o.FixedTransport || o.counts() {
+	if o.FixedTransport || o.counts() || o.Program.Keep {
 		return []asm.Transport{o.Program.Transport}
 	}
 	ways := []asm.Transport{asm.Mmap, asm.Ringbuf, asm.Perf}
@@ -73,7 +75,7 @@ func (o *Options) load() (coll *ebpf.Collection, events *reader.Reader, err erro
 		if !o.FixedTransport { // of each it is another number
 			o.Program.CPUs = 0
 		}
-		if coll, events, err = load(o.Program); err == nil {
+		if coll, events, err = load(o.Program, o.Keep.Time); err == nil {
 			return coll, events, nil
 		}
 	}
@@ -81,12 +83,12 @@ func (o *Options) load() (coll *ebpf.Collection, events *reader.Reader, err erro
 }
 
 // load is of one transport.
-func load(config asm.Config) (*ebpf.Collection, *reader.Reader, error) {
+func load(config asm.Config, kept time.Duration) (*ebpf.Collection, *reader.Reader, error) {
 	collection, err := loader.Load(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	events, err := reader.New(collection, reader.Options{})
+	events, err := reader.New(collection, reader.Options{Kept: kept})
 	if err != nil {
 		collection.Close()
 		return nil, nil, err
@@ -94,9 +96,15 @@ func load(config asm.Config) (*ebpf.Collection, *reader.Reader, error) {
 	return collection, events, nil
 }
 
-// transport is the one that was chosen, or none where it was asked for.
+// transport says which transport was chosen, where none was asked for, and else what memory
+// is taken for what stays in the kernel.
 func (o *Options) transport() string {
-	if o.FixedTransport {
+	switch {
+	case o.counts():
+		return o.memory()
+	case o.Program.Keep:
+		return fmt.Sprintf(", the last %.3g MiB a CPU kept", float64(o.Program.Buffer)/(1<<20))
+	case o.FixedTransport:
 		return ""
 	}
 	return ", transport " + o.Program.Transport.String()
