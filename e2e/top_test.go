@@ -106,6 +106,9 @@ func TestTop(t *testing.T) {
 		}
 		end := capture.stop(t)
 		lab.wantNoProgram(t)
+		if strings.Contains(end.stderr, "not counted") || !strings.Contains(end.stderr, ", counted in ") {
+			t.Errorf("it says:\n%s", end.stderr)
+		}
 		if len(end.lines) < 3 {
 			t.Fatalf("%d tables, want those of some intervals and the last one", len(end.lines))
 		}

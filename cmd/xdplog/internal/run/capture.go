@@ -126,7 +126,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		source:      ports,
 		attachments: attachments,
 		transport:   o.transport(),
-		tabled:      o.counts(),
+		counted:     o.counts(),
 		said:        said,
 		say:         say,
 		terminal:    term.Controlling(),

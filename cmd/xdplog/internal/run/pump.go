@@ -160,10 +160,11 @@ func (p *pump) write(packets []reader.Packet) {
 	p.lines, p.ends = p.lines[:0], p.ends[:0]
 	if p.take != nil {
 		p.take(packets)
-	}
-	for i := 0; i < len(packets) && p.take == nil; i++ {
-		p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, p.detailOf(packets, options, i))
-		p.ends = append(p.ends, len(p.lines))
+	} else {
+		for i := range packets {
+			p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, p.detailOf(packets, options, i))
+			p.ends = append(p.ends, len(p.lines))
+		}
 	}
 	p.flush(uint64(len(packets)))
 }

@@ -49,7 +49,6 @@ type session struct {
 	source      eventSource
 	attachments []attachment
 	transport   string        // words about it
-	tabled      bool          // packets are counted by a key, and there are no events
 	release     func()        // writes what is kept; nil: nothing is
 	said        <-chan string // lines about what they do of their own accord, and about files
 	say         func(string)  // says another one
@@ -374,7 +373,7 @@ func (s *session) conclude(p *pump, drained error) error {
 		err = fmt.Errorf("%w: %s", p.failure(), p.unwritten(counters.Captured))
 	case p.err != nil:
 		err = p.err
-	case !s.counted && !s.tabled && s.release == nil && p.delivered < counters.Captured:
+	case !s.counted && s.release == nil && p.delivered < counters.Captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", p.written.Load(), missing)

@@ -36,6 +36,9 @@ func (o *Options) append(b []byte, t table) []byte {
 
 // print prints a table every interval, and that of the whole run at the end.
 func (o *Options) print(ctx context.Context, env run.Environment) error {
+	if o.Once {
+		o.Run.Duration = o.Interval
+	}
 	c, count, err := o.start(env)
 	if err != nil {
 		return err
@@ -43,11 +46,6 @@ func (o *Options) print(ctx context.Context, env run.Environment) error {
 	defer c.Close()
 	c.Renounce()
 	c.Greet()
-	if o.Once {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.Interval)
-		defer cancel()
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p := &printer{
@@ -89,13 +87,13 @@ func (p *printer) run() {
 func (p *printer) print() error {
 	ticker := time.NewTicker(p.options.Interval)
 	defer ticker.Stop()
-	for {
+	for printed := false; ; {
 		select {
 		case <-p.over:
 			if err := p.history.read(time.Now()); err != nil {
 				return err
 			}
-			if !p.options.Once && p.history.total.Packets > 0 { // what came since the last one
+			if printed && p.history.total.Packets > 0 { // what came since the last one
 				if err := p.table(p.history.interval(p.options, p.options.lines())); err != nil {
 					return err
 				}
@@ -111,6 +109,7 @@ func (p *printer) print() error {
 			if err := p.table(p.history.interval(p.options, p.options.lines())); err != nil {
 				return err
 			}
+			printed = true
 		}
 	}
 }

@@ -74,12 +74,6 @@ type Options struct {
 
 // Run counts and shows until ctx is done, a signal comes, or a file ends.
 func Run(ctx context.Context, o Options, env run.Environment) error {
-	if o.Run.Duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.Run.Duration)
-		defer cancel()
-		o.Run.Duration = 0
-	}
 	switch {
 	case len(o.Run.Files) > 0:
 		return o.file(ctx, env)

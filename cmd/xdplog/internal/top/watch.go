@@ -23,7 +23,8 @@ func (o *Options) watch(ctx context.Context, env run.Environment) error {
 	out := term.NewPatientWriter(env.Stdout)
 	said := &held{to: env.Stderr}
 	env.Stderr = said
-	w := &watcher{options: o, out: out, said: said, screen: screen{color: o.Color}}
+	w := &watcher{options: o, out: out, said: said, screen: screen{color: o.Color}, duration: o.Run.Duration}
+	o.Run.Duration = 0 // which is that of all captures together
 	defer said.release()
 	defer w.leave() // also when something panics
 	for {
@@ -50,10 +51,12 @@ type watcher struct {
 	on       bool // the screen is ours
 	history  *history
 	picture  picture
-	typing   bool   // a filter
-	filter   string // as far as it is typed
-	refused  bool   // that made no sense
-	again    bool   // the options have changed: capture anew
+	typing   bool          // a filter
+	filter   string        // as far as it is typed
+	refused  bool          // that made no sense
+	again    bool          // the options have changed: capture anew
+	duration time.Duration // 0: no end
+	end      time.Time     // of that, from the first capture on
 	stop     context.CancelFunc
 }
 
@@ -73,6 +76,14 @@ func (w *watcher) capture(ctx context.Context, env run.Environment) (again bool,
 		}
 	}
 	w.history = newHistory(count, w.options.Rows, time.Now())
+	if w.duration > 0 {
+		if w.end.IsZero() {
+			w.end = time.Now().Add(w.duration)
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, w.end)
+		defer cancel()
+	}
 	w.picture = picture{where: strings.Join(c.Interfaces(), " "), aligned: w.picture.aligned}
 	ctx, w.stop = context.WithCancel(ctx)
 	defer w.stop()
