@@ -94,7 +94,7 @@ func TestMetrics(t *testing.T) {
 		`xdplog_source_packets_total{source="other"} 5`,
 		`xdplog_source_bytes_total{source="other"} 300`,
 		"xdplog_events_unwritten_total 0",
-		`xdplog_run_info{mode="native",place="xdp",transport="mmap",filter="tcp or udp",sampling="all"} 1`,
+		`xdplog_run_info{mode="native",place="xdp",transport="perf",filter="tcp or udp",sampling="all"} 1`,
 	} {
 		if !strings.Contains(body, line+"\n") {
 			t.Errorf("no line %s in\n%s", line, body)
