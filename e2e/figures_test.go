@@ -53,6 +53,13 @@ var promises = []promise{
 	{"text, allocations an event", "Format/text/IPv4", "allocs/op", 0, false},
 
 	{"-r of a million packets, s", "ReadFile/text", "s/million", 5, false},
+	{"-r -w of 64-byte packets, none matches, part of tcpdump's time", "ReadBeside/none/64.pcap", "of-tcpdump", 1, false},
+	{"-r -w of 64-byte packets, all match", "ReadBeside/all/64.pcap", "of-tcpdump", 1, false},
+	{"-r --count of 64-byte packets", "ReadBeside/count/64.pcap", "of-tcpdump", 1, false},
+	{"-r to text", "ReadBeside/text/64.pcap", "of-tcpdump", 0.25, false},
+	{"-r -w of mixed packets in pcapng, none matches", "ReadBeside/none/mixed.pcapng", "of-tcpdump", 1, false},
+	{"-r -w of mixed packets in pcapng, all match", "ReadBeside/all/mixed.pcapng", "of-tcpdump", 1, false},
+	{"-r --count of mixed packets in pcapng", "ReadBeside/count/mixed.pcapng", "of-tcpdump", 1, false},
 	{"made-up packets a minute, against the oracle", "Differential", "packets/min", 1e6, true},
 
 	{"age at 1 packet/s, perf, ms", "Age/transport=perf/rate=slow", "ms-max", 10, false},

@@ -75,11 +75,13 @@ type Packets struct {
 	chunk  []byte // where the packets are
 	cooked []byte // where frames are that stand for packets
 	blocks []block
+	mores  []more // of the packets
 }
 
 // reset makes them empty, but for what they keep of memory: not more than is usual.
 func (p *Packets) reset() {
 	p.List, p.Found, p.Err, p.cooked, p.blocks = p.List[:0], nil, nil, p.cooked[:0], nil
+	p.mores = p.mores[:0]
 	if cap(p.chunk) > 2*chunkSize {
 		p.chunk = nil
 	}
@@ -98,23 +100,36 @@ func (p *Packets) memory(least int) []byte {
 
 // add adds a packet, if it is selected.
 func (p *Packets) add(from packet, by *Selection) {
-	packet := Packet{Time: from.time, Data: from.data, Length: from.length, Interface: int32(from.iface)}
-	if from.link == linkEthernet {
-		if !by.asks(from.data, from.length) {
-			return
-		}
-		if from.options != nil {
-			packet.more = &more{options: Options{bytes: from.options, order: from.order}}
-		}
-	} else {
-		frame := p.cook(from)
-		if !by.asks(frame, from.length) {
+	frame := from.data
+	if from.cook != nil {
+		frame = p.cook(from)
+	}
+	if !by.asks(frame, from.length) {
+		if from.cook != nil {
 			p.cooked = p.cooked[:len(p.cooked)-len(frame)]
-			return
 		}
-		packet.more = &more{frame: frame, options: Options{bytes: from.options, order: from.order}}
+		return
+	}
+	packet := Packet{Time: from.time, Data: from.data, Length: from.length, Interface: int32(from.iface)}
+	if from.cook != nil || from.options != nil {
+		packet.more = p.another()
+		packet.more.options = Options{bytes: from.options, order: from.order}
+		if from.cook != nil {
+			packet.more.frame = frame
+		}
 	}
 	p.List = append(p.List, packet)
+}
+
+// another returns what a packet has more, of which many are allocated at once: more
+// each time, until there are enough for a chunk.
+func (p *Packets) another() *more {
+	const few, many = 16, 8192
+	if len(p.mores) == cap(p.mores) {
+		p.mores = make([]more, 0, min(many, max(few, 2*cap(p.mores)))) // those before stay with their packets
+	}
+	p.mores = append(p.mores, more{})
+	return &p.mores[len(p.mores)-1]
 }
 
 // cook makes a frame of a packet without an Ethernet header.
@@ -123,7 +138,7 @@ func (p *Packets) cook(from packet) []byte {
 	if need := len(from.data) + mostHeader; cap(p.cooked)-len(p.cooked) < need {
 		p.cooked = make([]byte, 0, max(chunkSize, need)) // the one before stays with its packets
 	}
-	frame := links[from.link].cook(p.cooked[len(p.cooked):], from.data)
+	frame := from.cook(p.cooked[len(p.cooked):], from.data)
 	p.cooked = p.cooked[:len(p.cooked)+len(frame)]
 	return frame[:len(frame):len(frame)]
 }

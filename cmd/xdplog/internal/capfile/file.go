@@ -49,7 +49,7 @@ type packet struct {
 	length  uint32 // that it had, of which data may be less
 	data    []byte
 	iface   int
-	link    linkType
+	cook    cook
 	options []byte // of pcapng, as they stand there
 	order   binary.ByteOrder
 }
@@ -154,6 +154,7 @@ func (f *File) openPcap(magic []byte) error {
 	if !p.link.read() {
 		return errLink(p.link)
 	}
+	p.cook = links[p.link].cook
 	f.format, f.link, f.snap = p, p.link, p.snap
 	f.found(p.link, "", nil)
 	return nil

@@ -22,10 +22,13 @@ const (
 	linkSLL2     linkType = 276 // Linux cooked, version 2
 )
 
+// cook appends an Ethernet frame that stands for a packet; nil: the packet is one.
+type cook func(frame, packet []byte) []byte
+
 // links are those that are read. Another one is a function, and a line here.
 var links = map[linkType]struct {
-	name  string                            // tcpdump's
-	cook  func(frame, packet []byte) []byte // appends an Ethernet frame that stands for a packet; nil: it is one
+	name  string // tcpdump's
+	cook  cook
 	title string
 }{
 	linkEthernet: {"EN10MB", nil, "Ethernet"},
@@ -63,8 +66,9 @@ func (l linkType) String() string {
 
 // appendEther appends an Ethernet header, with a source where one is known.
 func appendEther(frame, source []byte, etherType uint16) []byte {
-	frame = append(frame, make([]byte, 12)...)
-	copy(frame[6:], source)
+	var addresses [12]byte
+	copy(addresses[6:], source)
+	frame = append(frame, addresses[:]...)
 	return binary.BigEndian.AppendUint16(frame, etherType)
 }
 
@@ -74,7 +78,7 @@ func cookSLL(frame, packet []byte) []byte {
 	if len(packet) < header {
 		return frame
 	}
-	frame = appendEther(frame, hardware(packet[4:6], packet[6:14]), binary.BigEndian.Uint16(packet[14:]))
+	frame = appendEther(frame, hardware(binary.BigEndian.Uint16(packet[4:]), packet[6:14]), binary.BigEndian.Uint16(packet[14:]))
 	return append(frame, packet[header:]...)
 }
 
@@ -85,13 +89,13 @@ func cookSLL2(frame, packet []byte) []byte {
 	if len(packet) < header {
 		return frame
 	}
-	frame = appendEther(frame, hardware([]byte{0, packet[11]}, packet[12:20]), binary.BigEndian.Uint16(packet))
+	frame = appendEther(frame, hardware(uint16(packet[11]), packet[12:20]), binary.BigEndian.Uint16(packet))
 	return append(frame, packet[header:]...)
 }
 
 // hardware is the address where it has the length of Ethernet's.
-func hardware(length, address []byte) []byte {
-	if binary.BigEndian.Uint16(length) != 6 {
+func hardware(length uint16, address []byte) []byte {
+	if length != 6 {
 		return nil
 	}
 	return address[:6]

@@ -17,6 +17,7 @@ type ng struct {
 // ngInterface is an Interface Description Block.
 type ngInterface struct {
 	link  linkType
+	cook  cook // of link
 	snap  uint32
 	unit  resolution
 	name  string
@@ -79,7 +80,7 @@ func (g *ng) read(s *scanner, f *File) (packet, error) {
 			if i.id < 0 {
 				i.id = f.found(i.link, i.name, i.extra)
 			}
-			p.iface, p.link = i.id, i.link
+			p.iface, p.cook = i.id, i.cook
 			return p, nil
 		case blockSecrets, blockNames:
 			f.keep(kind, body, g.order)
@@ -153,6 +154,7 @@ func (g *ng) addInterface(body []byte) error {
 	i := ngInterface{
 		link: linkType(g.order.Uint16(body)), snap: g.order.Uint32(body[4:]), unit: micros, id: -1,
 	}
+	i.cook = links[i.link].cook
 	for code, value := range options(g.order, body[8:]) {
 		switch code {
 		case interfaceName:

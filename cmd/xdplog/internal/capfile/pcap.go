@@ -14,6 +14,7 @@ type pcap struct {
 	header int  // of each packet, in bytes
 	swap   swapped
 	link   linkType
+	cook   cook // of link
 	snap   uint32
 }
 
@@ -94,5 +95,5 @@ func (p *pcap) read(s *scanner, _ *File) (packet, error) {
 	if err == io.EOF && captured > 0 {
 		err = io.ErrUnexpectedEOF
 	}
-	return packet{time: p.time(b), length: max(length, captured), data: data, link: p.link}, err
+	return packet{time: p.time(b), length: max(length, captured), data: data, cook: p.cook}, err
 }

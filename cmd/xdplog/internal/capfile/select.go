@@ -44,9 +44,9 @@ func (s *Selection) counters() wire.Counters {
 }
 
 // quick reads packets as read does, from what is in memory, for as long as they are
-// what most are: whole, of Ethernet, and without anything odd. The rest is read's.
+// what most are: whole, and without anything odd. The rest is read's.
 func (p *pcap) quick(s *scanner, f *File, by *Selection) {
-	if p.swap != notSwapped || p.link != linkEthernet {
+	if p.swap != notSwapped {
 		return
 	}
 	b := s.chunk[s.at:]
@@ -63,38 +63,46 @@ func (p *pcap) quick(s *scanner, f *File, by *Selection) {
 		b = b[p.header+int(captured):]
 		f.packets++
 		length = max(length, captured)
-		if by.asks(data, length) {
+		if p.cook != nil {
+			f.batch.add(packet{time: p.time(head), data: data, length: length, cook: p.cook}, by)
+		} else if by.asks(data, length) {
 			f.batch.List = append(f.batch.List, Packet{Time: p.time(head), Data: data, Length: length})
 		}
 	}
 	s.at = len(s.chunk) - len(b)
 }
 
-// quick is as that of pcap: of enhanced packet blocks without options, of interfaces
-// that are known.
+// quick is as that of pcap: of enhanced packet blocks of interfaces that are known.
 func (g *ng) quick(s *scanner, f *File, by *Selection) {
 	if g.order != binary.ByteOrder(binary.LittleEndian) {
 		return
 	}
-	const ahead, behind = 28, 4 // of the packet
+	const ahead, behind = 28, 4 // of the packet, and of what is beside it
 	b := s.chunk[s.at:]
 	for len(b) >= ahead && little.Uint32(b) == blockEnhanced && !by.full() {
 		whole, number, captured := little.Uint32(b[4:]), little.Uint32(b[8:]), little.Uint32(b[20:])
-		if uint64(whole) != ahead+(uint64(captured)+3)&^3+behind || int(whole) > len(b) || whole > mostBlock ||
+		padded := ahead + (uint64(captured)+3)&^3
+		if uint64(whole) < padded+behind || whole%4 != 0 || int(whole) > len(b) || whole > mostBlock ||
 			little.Uint32(b[whole-behind:]) != whole || number >= uint32(len(g.interfaces)) {
 			break
 		}
 		i := &g.interfaces[number]
-		if i.link != linkEthernet || i.id < 0 {
+		if i.id < 0 {
 			break
 		}
-		head, data := b, b[ahead:][:captured:captured]
+		head, data, options := b, b[ahead:][:captured:captured], b[padded:whole-behind]
 		b = b[whole:]
 		f.packets++
 		length := max(little.Uint32(head[24:]), captured)
-		if by.asks(data, length) {
-			at := i.unit.time(uint64(little.Uint32(head[12:]))<<32 | uint64(little.Uint32(head[16:])))
-			f.batch.List = append(f.batch.List, Packet{Time: at, Data: data, Length: length, Interface: int32(i.id)})
+		at := uint64(little.Uint32(head[12:]))<<32 | uint64(little.Uint32(head[16:]))
+		if i.cook != nil || len(options) > 0 {
+			p := packet{time: i.unit.time(at), data: data, length: length, iface: i.id, cook: i.cook}
+			if len(options) > 0 {
+				p.options, p.order = options, g.order
+			}
+			f.batch.add(p, by)
+		} else if by.asks(data, length) {
+			f.batch.List = append(f.batch.List, Packet{Time: i.unit.time(at), Data: data, Length: length, Interface: int32(i.id)})
 		}
 	}
 	s.at = len(s.chunk) - len(b)

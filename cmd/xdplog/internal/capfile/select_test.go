@@ -47,7 +47,14 @@ func textOf(p *Packet) string {
 // TestQuick reads files of all kinds, whole and broken at each of their bytes, as they
 // are read ahead, and compares what comes with what is read a packet at a time.
 func TestQuick(t *testing.T) {
-	for n, seed := range captureSeeds(t) {
+	odd := newMaker().section(0).iface(linkSLL).iface(linkEthernet).iface(linkType(105)).
+		packet(0, 1, append(make([]byte, 16), datagram[14:]...)).
+		packet(1, 2, datagram, newMaker().option(optionComment, []byte("look"))).packet(2, 3, datagram).
+		packet(0, 4, append(make([]byte, 16), datagram[14:]...), newMaker().option(2, []byte{1, 0, 0, 0}), newMaker().option(0, nil)).
+		packet(1, 5, datagram).packet(1, 6, nil)
+	cooked := capfiletest.Pcap(t, 3, capfiletest.Micros)
+	cooked[20] = byte(linkRaw)
+	for n, seed := range append(captureSeeds(t), odd.b, cooked) {
 		for i := 0; i < len(seed); i += 1 + len(seed)/97 {
 			broken := bytes.Clone(seed)
 			broken[i] ^= 1 << (i % 8)

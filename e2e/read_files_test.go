@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+)
+
+// A captureKind is a capture file as it is made for measurements: packets of TCP and
+// UDP in turn, of some sizes in turn.
+type captureKind struct {
+	name  string
+	ng    bool
+	sizes []int
+}
+
+var captureKinds = []captureKind{
+	{"64.pcap", false, []int{64}},
+	{"64.pcapng", true, []int{64}},
+	{"mixed.pcap", false, []int{64, 1514, 64, 256, 64, 128, 1514, 576}},
+	{"mixed.pcapng", true, []int{64, 1514, 64, 256, 64, 128, 1514, 576}},
+}
+
+// write writes a file of so many packets.
+func (k captureKind) write(to io.Writer, packets int) error {
+	order := binary.LittleEndian
+	var frames [][]byte // of each size, of either protocol
+	for _, size := range k.sizes {
+		payload := gopacket.Payload(make([]byte, size))
+		for _, f := range [][]byte{
+			frame(ethernet(eth4), ipv4(layers.IPProtocolTCP), syn(40000, 443), payload),
+			frame(ethernet(eth4), ipv4(layers.IPProtocolUDP), udp(40000, 53), payload),
+		} {
+			binary.BigEndian.PutUint16(f[16:], uint16(size-14)) // the IP packet ends where the frame is cut
+			frames = append(frames, f[:size])
+		}
+	}
+	w := bufio.NewWriterSize(to, 1<<20)
+	var b []byte
+	if k.ng {
+		b = order.AppendUint32(b, 0x0a0d0d0a)
+		for _, n := range []uint32{28, 0x1a2b3c4d, 1, 1<<32 - 1, 1<<32 - 1, 28, 1, 20, 1, 0, 20} {
+			b = order.AppendUint32(b, n)
+		}
+	} else {
+		for _, n := range []uint32{0xa1b2c3d4, 4<<16 | 2, 0, 0, 65535, 1} {
+			b = order.AppendUint32(b, n)
+		}
+	}
+	w.Write(b)
+	for i := range packets {
+		f := frames[i%len(frames)]
+		at, length := uint64(1_700_000_000_000_000+i), uint32(len(f))
+		b = b[:0]
+		if k.ng {
+			whole := 32 + (length+3)&^3
+			for _, n := range []uint32{6, whole, 0, uint32(at >> 32), uint32(at), length, length} {
+				b = order.AppendUint32(b, n)
+			}
+			b = append(append(b, f...), make([]byte, -len(f)&3)...)
+			b = order.AppendUint32(b, whole)
+		} else {
+			for _, n := range []uint32{uint32(at / 1e6), uint32(at % 1e6), length, length} {
+				b = order.AppendUint32(b, n)
+			}
+			b = append(b, f...)
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// file writes one into a directory of the test's.
+func (k captureKind) file(t testing.TB, packets int) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), k.name)
+	file, err := os.Create(name)
+	if err == nil {
+		err = k.write(file, packets)
+		file.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestReadMemory: a file of any size, or a pipe, takes less than 30 MB.
+func TestReadMemory(t *testing.T) {
+	watchSources()
+	const most = 30 << 20
+	packets := 1_500_000
+	if testing.Short() {
+		packets = 300_000
+	}
+	kind := captureKinds[0]
+	file := kind.file(t, packets)
+	for _, args := range [][]string{
+		{"-r", file, "--count"},
+		{"-r", "-", "--count"},
+		{"-r", file, "-o", "json"},
+		{"-r", "-", "-w", os.DevNull},
+		{"-r", file, "-r", "-", "-w", os.DevNull},
+	} {
+		cmd := exec.Command(os.Getenv(binaryEnv), args...)
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer in.Close()
+			if strings.Contains(strings.Join(args, " "), "-r -") {
+				kind.write(in, packets) // fails where xdplog ends before, which it says
+			}
+		}()
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		peak := 0
+		for running := true; running; {
+			peak = max(peak, highWater(cmd.Process.Pid))
+			select {
+			case err = <-ended:
+				running = false
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		if err != nil || peak == 0 || peak > most {
+			t.Errorf("%v: %d MiB, %v, stderr\n%s", args, peak>>20, err, errs.String())
+		}
+		t.Logf("%v: %d MiB", args, peak>>20)
+	}
+}
+
+// highWater is the most bytes of a process that were resident; 0 once it has ended.
+func highWater(pid int) (bytes int) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	if _, after, ok := strings.Cut(string(status), "VmHWM:"); ok {
+		fmt.Sscan(after, &bytes)
+	}
+	return bytes << 10
+}
