@@ -10,7 +10,7 @@ FUZZTIME    = 1m
 # Git refuses to speak of a clone that is somebody else's.
 VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
 
-.PHONY: all build demo man test race kernels kernels-short fuzz fuzz-text lint vuln cross bench figures soak clean
+.PHONY: all build demo man test race kernels kernels-short devices fuzz fuzz-text lint vuln cross bench figures soak clean
 
 all: build
 
@@ -34,9 +34,12 @@ race: ## the race detector, which needs a C compiler, where goroutines meet
 kernels: ## the tests under other kernels, in QEMU: all of them, or KERNELS="-quick 5.10"
 	go run ./e2e/kernels/runner $(KERNELS)
 
-CORE = LoadedProgram|LostIsCounted|FilterLarge|AttachAndClose|TakeOver|StrangerIsLeftInPlace|Jumbo|TransportDeliversAll|TransportFull|TransportAge|Sampling|Sockets|Frames|Counters|Capabilities|Killed|Replay|Namespace|WriteCount|WriteDescribes|Reopen|Fair|ClockSet|CPUOffline|SparseCPUs|Beside|BesideIndex|BesideFilters|BesideAFirewall|BesideTailCalls|BesideOnlyComponent|Verdict|Follow|SeenOnce|BondNames|OldQdisc
+CORE = LoadedProgram|LostIsCounted|FilterLarge|AttachAndClose|TakeOver|StrangerIsLeftInPlace|Jumbo|TransportDeliversAll|TransportFull|TransportAge|Sampling|Sockets|Frames|Counters|Capabilities|Killed|Replay|Namespace|WriteCount|WriteDescribes|Reopen|Fair|ClockSet|CPUOffline|SparseCPUs|Beside|BesideIndex|BesideFilters|BesideAFirewall|BesideTailCalls|BesideOnlyComponent|Verdict|Follow|SeenOnce|BondNames|OldQdisc|Tunnels|Devices
 kernels-short: ## the most telling tests under the oldest kernel and one more, in some minutes
 	go run ./e2e/kernels/runner -run '^Test($(CORE))$$' 5.10 6.1
+
+devices: ## what xdplog sees on each kind of device, compared with docs/devices.md, under two kernels in QEMU
+	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels)$$' 6.12 7.3
 
 fuzz: ## the parser against the oracle until stopped; XDPLOG_FUZZ_SEED=N repeats a run; needs root
 	XDPLOG_E2E=required XDPLOG_FUZZ_PACKETS=0 go test -count=1 -timeout 0 -v -run '^TestDifferential$$' ./asm

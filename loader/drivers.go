@@ -61,6 +61,7 @@ var drivers = map[string]driver{
 	"ipvlan":              {none, "run on 6.12 and 7.3"},
 	"vxlan":               {none, "run on 6.12 and 7.3"},
 	"geneve":              {none, "run on 6.12 and 7.3"},
+	"vrf":                 {none, "run on 6.12 and 7.3"},
 	"team":                {none, "run on 6.12 and 7.3"},
 	"e1000":               {none, "run on 6.12 and 7.3"},
 	"e1000e":              {none, "run on 6.12 and 7.3"},

@@ -11,28 +11,28 @@ import (
 // rawLinks are the link types (ARPHRD_) whose packets begin with their IP header, and
 // what such an interface is called.
 var rawLinks = map[uint16]string{
-	unix.ARPHRD_NONE:    "tunnel", // tun, WireGuard, xfrm, vxlan with GPE and others
-	unix.ARPHRD_RAWIP:   "raw IP link",
-	unix.ARPHRD_PPP:     "PPP link",
-	unix.ARPHRD_SLIP:    "SLIP link",
-	unix.ARPHRD_TUNNEL:  "IPIP tunnel",
-	unix.ARPHRD_TUNNEL6: "IPv6 tunnel",
-	unix.ARPHRD_SIT:     "SIT tunnel",
-	unix.ARPHRD_IPGRE:   "GRE tunnel",
-	unix.ARPHRD_IP6GRE:  "GRE tunnel over IPv6",
+	unix.ARPHRD_NONE:    "a tunnel", // tun, WireGuard, xfrm, vxlan with GPE and others
+	unix.ARPHRD_RAWIP:   "a raw IP link",
+	unix.ARPHRD_PPP:     "a PPP link",
+	unix.ARPHRD_SLIP:    "a SLIP link",
+	unix.ARPHRD_TUNNEL:  "an IPIP tunnel",
+	unix.ARPHRD_TUNNEL6: "an IPv6 tunnel",
+	unix.ARPHRD_SIT:     "a SIT tunnel",
+	unix.ARPHRD_IPGRE:   "a GRE tunnel",
+	unix.ARPHRD_IP6GRE:  "a GRE tunnel over IPv6",
 }
 
 // otherLinks are what people have whose packets are neither that nor Ethernet frames.
 var otherLinks = map[uint16]string{
-	unix.ARPHRD_INFINIBAND:         "InfiniBand link",
-	unix.ARPHRD_CAN:                "CAN bus",
-	unix.ARPHRD_IEEE80211:          "Wi-Fi interface in monitor mode",
-	unix.ARPHRD_IEEE80211_PRISM:    "Wi-Fi interface in monitor mode",
-	unix.ARPHRD_IEEE80211_RADIOTAP: "Wi-Fi interface in monitor mode",
-	unix.ARPHRD_IEEE802154:         "IEEE 802.15.4 link",
-	unix.ARPHRD_6LOWPAN:            "6LoWPAN link",
-	unix.ARPHRD_NETLINK:            "monitor of netlink",
-	unix.ARPHRD_VSOCKMON:           "monitor of vsock",
+	unix.ARPHRD_INFINIBAND:         "an InfiniBand link",
+	unix.ARPHRD_CAN:                "a CAN bus",
+	unix.ARPHRD_IEEE80211:          "a Wi-Fi interface in monitor mode",
+	unix.ARPHRD_IEEE80211_PRISM:    "a Wi-Fi interface in monitor mode",
+	unix.ARPHRD_IEEE80211_RADIOTAP: "a Wi-Fi interface in monitor mode",
+	unix.ARPHRD_IEEE802154:         "an IEEE 802.15.4 link",
+	unix.ARPHRD_6LOWPAN:            "a 6LoWPAN link",
+	unix.ARPHRD_NETLINK:            "a monitor of netlink",
+	unix.ARPHRD_VSOCKMON:           "a monitor of vsock",
 }
 
 // RawIP reports whether the packets of an interface, in a namespace as in [Options],
@@ -57,7 +57,7 @@ func (l *link) what() string {
 	}
 	switch {
 	case name == "":
-		return fmt.Sprintf("interface of link type %d", l.kind)
+		return fmt.Sprintf("an interface of link type %d", l.kind)
 	case l.kind == unix.ARPHRD_NONE && l.made != "":
 		return fmt.Sprintf("%s (%s)", name, l.made)
 	}
@@ -74,7 +74,7 @@ func (s *site) needLink(opts Options) error {
 	case l.ethernet(), l.rawIP() && raw && atTC:
 		return nil
 	case l.rawIP():
-		return fmt.Errorf("attach to %s, a %s: %w but begin with their IP header, and are seen at tc alone", l.name, l.what(), ErrNotEthernet)
+		return fmt.Errorf("attach to %s, %s: %w but begin with their IP header, and are seen at tc alone", l.name, l.what(), ErrNotEthernet)
 	}
-	return fmt.Errorf("attach to %s, a %s: %w, nor IP packets", l.name, l.what(), ErrNotEthernet)
+	return fmt.Errorf("attach to %s, %s: %w, nor IP packets", l.name, l.what(), ErrNotEthernet)
 }
