@@ -31,18 +31,25 @@ func TestMutants(t *testing.T) {
 
 // harmless are statements that may be wrong without any packet showing it.
 var harmless = map[string]string{
-	"if r0 == 0 goto pass":                 "the only key of an array is always found",
-	"next = 0":                             "cleared again where there is no IP",
-	"if r1 < 20 goto not_ip":               "a multiple of 4",
-	"if next == 6 goto extensions_walked":  "a shortcut: not an extension header anyway",
-	"if next == 17 goto extensions_walked": "a shortcut: not an extension header anyway",
-	"r1 &= 16":                             "of a fragment's offset, which is 0 where it counts",
-	"r1 |= 8":                              "behind the eighth header it is rounded anyway",
-	"header &= 0x7ffc":                     "the lowest bit is 0",
-	"header += 8":                          "behind a later fragment's header: only filters that ask for payload look there",
-	"header |= 2":                          "so is where a later fragment's, or a cut, header is; elsewhere it is found",
-	"u16 [record+58] = flags":              "the upper half is zero and was cleared",
-	"if flags == 0 goto pass":              "without IP the protocol is 0, which is not reported either",
+	"if r0 == 0 goto pass":                  "the only key of an array is always found",
+	"next = 0":                              "cleared again where there is no IP",
+	"if r1 < 20 goto not_ip":                "a multiple of 4",
+	"if next == 6 goto extensions_walked":   "a shortcut: not an extension header anyway",
+	"if next == 17 goto extensions_walked":  "a shortcut: not an extension header anyway",
+	"r1 &= 16":                              "of a fragment's offset, which is 0 where it counts",
+	"r1 |= 8":                               "behind the eighth header it is rounded anyway",
+	"header &= 0x7ffc":                      "the lowest bit is 0",
+	"header &= 28":                          "the same",
+	"if header > 0x403e goto pass":          "never: no chain of headers is longer",
+	"r0 = 0":                                "how much was copied: only not the most",
+	"r2 += -88":                             "where the key is there are more zeros",
+	"r0 += 2":                               "aligns the copy for other machines",
+	"if record <= header goto size_known_1": "as much as is copied at most is not cut",
+	"if record <= 0 goto pass":              "no packet is that short",
+	"header += 8":                           "behind a later fragment's header: only filters that ask for payload look there",
+	"header |= 2":                           "so is where a later fragment's, or a cut, header is; elsewhere it is found",
+	"u16 [record+58] = flags":               "the upper half is zero and was cleared",
+	"if flags == 0 goto pass":               "without IP the protocol is 0, which is not reported either",
 }
 
 // testMutants tries the instructions from a label on.

@@ -12,9 +12,26 @@ import (
 // Blind is why the program sees nothing of what the interface receives, in a few words,
 // and what does; "" where it sees that.
 func (a *Attachment) Blind() string {
+	if a.place == asm.TCEgress {
+		return ""
+	}
 	l := a.at()
+	return l.blind()
+}
+
+// Blind is [Attachment.Blind] of programs for what an interface receives, in a namespace
+// as in [Options]. Of one that can't be asked it is "".
+func Blind(iface, namespace string) string {
+	s, err := approach(iface, namespace)
+	if err != nil {
+		return ""
+	}
+	defer s.release()
+	return s.link.blind()
+}
+
+func (l *link) blind() string {
 	switch {
-	case a.place == asm.TCEgress:
 	case l.made == "vrf":
 		return "what a VRF gets from outside is received by its ports: watch them"
 	case l.made == "ifb":

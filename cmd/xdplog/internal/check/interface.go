@@ -37,6 +37,9 @@ func interfaceFacts(given, namespace string) []fact {
 			todo: "--place auto looks at tc instead of that",
 		})
 	}
+	if blind := loader.Blind(given, namespace); blind != "" {
+		facts = append(facts, fact{name: given + " received packets", verdict: no, found: "are not seen there: " + blind})
+	}
 	if err != nil {
 		return []fact{{name: "interface " + given, verdict: unknown, required: true, found: err.Error()}}
 	}
