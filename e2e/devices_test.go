@@ -17,7 +17,6 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // devicesFile has what is known of devices, a row each: what Linux 6.12 and 7.3 do.
@@ -208,12 +207,7 @@ func seen(events []event) string {
 
 // TestDevices: what is known of devices is so.
 func TestDevices(t *testing.T) {
-	var name unix.Utsname
-	var major, minor int
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil || major < 6 || major == 6 && minor < 1 {
+	if major, minor := linux(t); major < 6 || major == 6 && minor < 1 {
 		t.Skip("this kernel lacks rows: they are of Linux 6.1 and later")
 	}
 	for i, row := range deviceRows(t) {

@@ -109,6 +109,20 @@ func openTun(name string) (int, error) {
 	return fd, nil
 }
 
+// linux is the kernel's version.
+func linux(t *testing.T) (major, minor int) {
+	t.Helper()
+	var name unix.Utsname
+	err := unix.Uname(&name)
+	if err == nil {
+		_, err = fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return major, minor
+}
+
 var packetLength = regexp.MustCompile(`"pkt_len":(\d+)`)
 
 // headless is the text of an event whose packet has no Ethernet header.
@@ -126,6 +140,10 @@ func TestTunnels(t *testing.T) {
 		t.Run(kind.kind, func(t *testing.T) {
 			lab := newLab(t)
 			receive := lab.tunnel(t, kind)
+			if major, minor := linux(t); kind.link != nil && (major < 5 || major == 5 && minor < 14) {
+				complain(t, lab.right, 1, []string{"attach to tunnel0, a", "before Linux 5.14"}, "-i", tunnelName)
+				return
+			}
 			var cases []frameCase
 			mark := marker()
 			if kind.v4 != 0 {

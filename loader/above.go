@@ -54,7 +54,10 @@ func Upper(iface, namespace string) error {
 
 // mindsUpper reports whether the kernel is of a version that forbids programs beneath
 // others. To try it would take an attachment.
-func mindsUpper() bool {
+func mindsUpper() bool { return sinceLinux(5, 15) }
+
+// sinceLinux reports whether the kernel is of a version, or a later one.
+func sinceLinux(atLeast, atLeastMinor int) bool {
 	var name unix.Utsname
 	var major, minor int
 	if unix.Uname(&name) != nil {
@@ -63,7 +66,7 @@ func mindsUpper() bool {
 	if _, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor); err != nil {
 		return true
 	}
-	return major > 5 || major == 5 && minor >= 15
+	return major > atLeast || major == atLeast && minor >= atLeastMinor
 }
 
 // upper is an interface directly above the site's that has a program, or nil.
