@@ -101,6 +101,11 @@ type Config struct {
 	// packets of more than one buffer, so that drivers refuse it natively
 	// where the MTU is too large for one.
 	NoFrags bool
+
+	// FirstBuffer reads headers, and bytes near them, in the first buffer of a packet
+	// alone, as programs with [Config.NoFrags] do anyway. It is for filters of which the
+	// kernel's verifier would have to look at too much else; package loader takes it then.
+	FirstBuffer bool
 }
 
 // Sizes of [Config.Buffer] in bytes.

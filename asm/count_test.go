@@ -122,7 +122,7 @@ func TestCount(t *testing.T) {
 	for name, at := range tcPlaces {
 		t.Run("tc, "+name, func(t *testing.T) { testCount(t, at) })
 	}
-	t.Run("XDP", func(t *testing.T) { testCount(t, xdpSlot{frags: takesFrags()}) })
+	t.Run("XDP", func(t *testing.T) { testCount(t, Config{NoFrags: !takesFrags()}.slot()) })
 }
 
 func testCount(t *testing.T, at place) {
@@ -185,7 +185,7 @@ func testCount(t *testing.T, at place) {
 // TestCountFull has far more sources than rows: rows and other are what matched, in
 // each read.
 func TestCountFull(t *testing.T) {
-	coll, table := setupCount(t, Config{Count: &Count{Rows: 64}}, xdpSlot{frags: takesFrags()})
+	coll, table := setupCount(t, Config{Count: &Count{Rows: 64}}, Config{NoFrags: !takesFrags()}.slot())
 	frame := append([]byte(nil), fixture(t, "ipv4/udp")...)
 	const sourceAt = 14 + 12 // Ethernet, IPv4
 	var rows, packets, bytes uint64

@@ -66,6 +66,10 @@ func newCompiled(cfg Config) (*compiled, error) {
 		return nil, err
 	}
 	coll, err := ebpf.NewCollection(spec)
+	if errors.Is(err, unix.E2BIG) && !cfg.FirstBuffer { // as package loader does
+		cfg.FirstBuffer = true
+		return newCompiled(cfg)
+	}
 	if err != nil {
 		return nil, err
 	}

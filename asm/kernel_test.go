@@ -12,6 +12,7 @@ var configs = map[string]Config{
 	"default":     {},
 	"all":         {All: true},
 	"nofrags":     {NoFrags: true},
+	"first":       {FirstBuffer: true},
 	"all-nofrags": {All: true, NoFrags: true},
 }
 

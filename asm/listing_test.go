@@ -41,7 +41,7 @@ func TestFragments(t *testing.T) {
 		{"mmap", func(b *builder) { way(b, sharedRing{slots: 32768, cpus: 2}) }},
 	} {
 		t.Run(fragment.name, func(t *testing.T) {
-			b := newBuilder(xdpSlot{frags: true})
+			b := newBuilder(xdpSlot{frags: true, copies: true})
 			switch fragment.name {
 			case "ethernet", "vlan", "ipv4", "ipv6", "extension", "transport":
 				b.Roles(layout.ParseRoles())

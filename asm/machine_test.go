@@ -191,14 +191,17 @@ func (m *machine) runPacket(p packet) error {
 // expect notes what the oracle says of a packet.
 func (m *machine) expect(p packet) {
 	m.counted.Seen++
-	frame := p.frame
-	if m.cfg.NoFrags { // it is given the first buffer alone
-		frame = frame[:min(m.linear, p.first)]
+	frame, length := p.frame, len(p.frame)
+	if linear := min(m.linear, p.first); m.cfg.NoFrags { // it is given the first buffer alone
+		frame, length = frame[:linear], linear
+	} else if m.cfg.FirstBuffer {
+		frame = frame[:linear]
 	}
 	if m.onWire != nil {
 		frame = m.onWire(frame)
+		length = len(frame)
 	}
-	record := oracle.Decode(frame, len(frame))
+	record := oracle.Decode(frame, length)
 	record.TagsFate |= m.fate
 	if m.cfg.All || oracle.Default(&record) {
 		m.counted.Captured++

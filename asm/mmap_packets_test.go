@@ -15,7 +15,7 @@ import (
 // its place.
 func TestPacketRingPlaces(t *testing.T) {
 	places := map[string]place{
-		"XDP":               xdpSlot{frags: takesFrags()},
+		"XDP":               Config{NoFrags: !takesFrags()}.slot(),
 		"XDP without frags": xdpSlot{},
 	}
 	for name, at := range tcPlaces {

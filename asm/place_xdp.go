@@ -19,8 +19,9 @@ import (
 // the packet is read from a copy (bpf_xdp_load_bytes).
 type xdpSlot struct {
 	copied
-	frags bool           // packets may have several buffers: Linux 5.18
-	way   wire.Direction // to be said in records
+	frags  bool           // packets may have several buffers: Linux 5.18
+	copies bool           // of such, headers are read in all buffers
+	way    wire.Direction // to be said in records
 }
 
 // flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
@@ -37,7 +38,14 @@ var (
 )
 
 func newXDPSlot(cfg Config) place {
-	return xdpSlot{frags: !cfg.NoFrags, way: cfg.said(wire.In)}
+	s := cfg.slot()
+	s.way = cfg.said(wire.In)
+	return s
+}
+
+// slot is that of a config, wherever the packets come from.
+func (cfg Config) slot() xdpSlot {
+	return xdpSlot{frags: !cfg.NoFrags, copies: !cfg.NoFrags && !cfg.FirstBuffer}
 }
 
 // context is struct xdp_md (linux/bpf.h, 5.8).
@@ -46,7 +54,7 @@ func (xdpSlot) context() *btf.Struct {
 }
 
 func (s xdpSlot) maps() map[string]*ebpf.MapSpec {
-	if !s.frags {
+	if !s.copies {
 		return nil
 	}
 	return s.copied.maps()
@@ -64,7 +72,7 @@ func (s xdpSlot) spec() *ebpf.ProgramSpec {
 func (s xdpSlot) begin(b *builder) {
 	mdData.LoadRaw(b.Builder, header, ctx)
 	mdDataEnd.LoadRaw(b.Builder, end, ctx)
-	if !s.frags {
+	if !s.copies {
 		return
 	}
 	b.inPlace()
@@ -101,7 +109,7 @@ func (s xdpSlot) begin(b *builder) {
 
 // Start implements [match.Place].
 func (s xdpSlot) Start(b *assemble.Builder, dst bpf.Register) {
-	if s.frags {
+	if s.copies {
 		s.copied.Start(b, dst)
 		return
 	}
@@ -109,7 +117,7 @@ func (s xdpSlot) Start(b *assemble.Builder, dst bpf.Register) {
 }
 
 func (s xdpSlot) within(b *builder, reg bpf.Register, otherwise label) {
-	if s.frags {
+	if s.copies {
 		s.copied.within(b, reg, otherwise)
 		return
 	}
@@ -120,7 +128,7 @@ func (s xdpSlot) within(b *builder, reg bpf.Register, otherwise label) {
 const maxWalk = 1<<15 - 4
 
 func (s xdpSlot) settle(b *builder, most int32) {
-	if s.frags {
+	if s.copies {
 		s.copied.settle(b, most)
 		return
 	}
@@ -140,7 +148,7 @@ const xdpNear = 512
 
 // Limits implements [match.Place].
 func (s xdpSlot) Limits() (near uint32, direct int32) {
-	if s.frags {
+	if s.copies {
 		return xdpNear, copyMost
 	}
 	return xdpNear, maxDirect

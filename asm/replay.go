@@ -36,7 +36,7 @@ func replayMap() *ebpf.MapSpec {
 // (BPF_PROG_TEST_RUN), of which it is told what they do not say.
 type recorded struct{ xdpSlot }
 
-func newRecorded(cfg Config) place { return recorded{xdpSlot{frags: !cfg.NoFrags}} }
+func newRecorded(cfg Config) place { return recorded{cfg.slot()} }
 
 func (r recorded) maps() map[string]*ebpf.MapSpec {
 	all := map[string]*ebpf.MapSpec{wire.ReplayMap: replayMap()}

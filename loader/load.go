@@ -44,6 +44,10 @@ func Load(cfg asm.Config) (*ebpf.Collection, error) {
 		return nil, err
 	}
 	coll, err := assemble(cfg)
+	if !cfg.NoFrags && !cfg.FirstBuffer && tooLarge(err) {
+		cfg.FirstBuffer = true
+		coll, err = assemble(cfg)
+	}
 	if cfg.NoFrags || !refusesFrags(err) {
 		return coll, err
 	}
@@ -88,6 +92,12 @@ func assemble(cfg asm.Config) (_ *ebpf.Collection, err error) {
 		}
 	}
 	return LoadSpec(spec)
+}
+
+// tooLarge reports whether err is that of a program of which the verifier would have to
+// look at too much, or whose jumps are too long.
+func tooLarge(err error) bool {
+	return errors.Is(err, unix.E2BIG) || errors.Is(err, asm.ErrTooLarge)
 }
 
 // refusesFrags reports whether err may be that of a kernel without multi-buffer
