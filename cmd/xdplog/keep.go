@@ -66,7 +66,7 @@ func parseKeep(s string) (run.Keep, error) {
 	}
 	size, err := parseSize(s)
 	if err != nil || size <= 0 {
-		return run.Keep{}, errors.New("must be a size or a time: 64MiB, 1GiB, 30s, 5m")
+		return run.Keep{}, errors.New("must be a size up to 1GiB, or a time: 64MiB, 30s")
 	}
 	return run.Keep{Bytes: size}, nil
 }
