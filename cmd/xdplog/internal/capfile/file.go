@@ -6,6 +6,10 @@
 // its head. How packets stand in a file is a form: another one is a type that is a form, and a case in formOf. A [File] is read ahead on a goroutine of its own, in chunks whose packets
 // are handed over without being copied, before it waits for more; and an error names the file, the packet and its offset.
 //
+// Most packets of a file are wanted by nobody. So that goroutine asks a [Selector], on the bytes as they are in memory, before
+// anything is made of them. What most packets are is read in a loop of its own, quick; read is for all others and for what is
+// broken, and a test holds both to the same. Several files are merged by time, which copies what is selected.
+//
 // The formats are read and written here, not by a library: pcapgo, which did it before, gets the times of some resolutions
 // wrong, stops at files that libpcap reads, takes ten times as long, and makes the command 2 MB larger. The package imports
 // names, term and version beside it, and the library's reader and asm/wire. What a file is packed by, libraries unpack.
