@@ -40,7 +40,8 @@ import (
 //
 // With Config.Places each interface has its own place. An interface may be named
 // twice: "eth0" and "eth0" at [asm.XDP] and [asm.TCEgress] are both halves of its
-// connections, and each event says its direction.
+// connections, and each event says its direction. Tunnels whose packets have no Ethernet
+// header have their places at tc, and Open makes the programs for them.
 type Options struct {
 	Interfaces []string       // names or alternative names; none: the default route's
 	Namespace  string         // of all interfaces, as in [loader.Options]; "": the caller's own
@@ -97,6 +98,9 @@ func Open(opts Options) (*Capture, error) {
 	if opts.Config.Interfaces == 0 && len(opts.Config.Places) == 0 {
 		opts.Config.Interfaces = min(len(interfaces), asm.MaxInterfaces)
 	}
+	if opts.Config.RawIP == nil {
+		opts.Config.RawIP = rawIP(opts.Config.Programs(), interfaces, opts.Namespace)
+	}
 	if c.program, err = loader.Load(opts.Config); err != nil {
 		return nil, err
 	}
@@ -137,6 +141,21 @@ func Open(opts Options) (*Capture, error) {
 	}
 	complete = true
 	return c, nil
+}
+
+// rawIP says which of the programs are for an interface whose packets have no Ethernet
+// header, at tc: elsewhere it is refused. nil: none.
+func rawIP(places []asm.Place, interfaces []string, namespace string) []bool {
+	raw := make([]bool, len(places))
+	for slot, at := range places {
+		if slot < len(interfaces) && (at == asm.TCIngress || at == asm.TCEgress) {
+			raw[slot] = loader.RawIP(interfaces[slot], namespace)
+		}
+	}
+	if !slices.Contains(raw, true) {
+		return nil
+	}
+	return raw
 }
 
 // Attachments are where the program is, in the order of the interfaces that

@@ -181,6 +181,26 @@ func TestDefaultInterface(t *testing.T) {
 }
 
 // TestCloseDuringRead ends a read that waits, and what comes later.
+// TestTunnel: an interface whose packets have no Ethernet header is looked at in tc.
+func TestTunnel(t *testing.T) {
+	lab := newLab(t)
+	made := make(chan error)
+	go func() {
+		made <- loader.Within(lab.name, func() error {
+			return netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "tun0"}, Mode: netlink.TUNTAP_MODE_TUN})
+		})
+	}()
+	if err := <-made; err != nil {
+		t.Skipf("this kernel lacks tun devices: %v", err)
+	}
+	c, err := Open(Options{Interfaces: []string{"v0", "tun0"}, Namespace: lab.name, Config: asm.Config{Places: []asm.Place{asm.XDP, asm.TCIngress}}})
+	must(t, err)
+	must(t, c.Close())
+	if _, err := Open(Options{Interfaces: []string{"tun0"}, Namespace: lab.name}); !errors.Is(err, loader.ErrNotEthernet) {
+		t.Errorf("in XDP: %v, want %v", err, loader.ErrNotEthernet)
+	}
+}
+
 func TestCloseDuringRead(t *testing.T) {
 	lab := newLab(t)
 	for range 20 {
