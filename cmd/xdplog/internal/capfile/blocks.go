@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/version"
@@ -83,14 +84,20 @@ func appendInterface(b []byte, i Interface, snapLen int, filter string) []byte {
 
 // appendPacket appends an Enhanced Packet Block (4.3).
 func appendPacket(b []byte, number int, at time.Time, data []byte, length int, o Options) []byte {
-	b, start := begin(b, blockEnhanced)
-	b = little.AppendUint32(b, uint32(number))
-	b = appendTime(b, at)
-	b = little.AppendUint32(b, uint32(len(data)))
-	b = little.AppendUint32(b, uint32(max(length, len(data))))
-	b = append(b, data...)
-	const zeros = "\x00\x00\x00"
-	b = append(b, zeros[:-len(data)&3]...)
+	// Each packet of a flood comes by here: all of a usual block is set at once.
+	const before, behind = 28, 4
+	start, size := len(b), before+(len(data)+3)&^3
+	b = slices.Grow(b, size+behind)[:start+size]
+	block := b[start:]
+	ns := sinceEpoch(at)
+	little.PutUint32(block[0:], blockEnhanced)
+	little.PutUint32(block[8:], uint32(number))
+	little.PutUint32(block[12:], uint32(ns>>32))
+	little.PutUint32(block[16:], uint32(ns))
+	little.PutUint32(block[20:], uint32(len(data)))
+	little.PutUint32(block[size-4:], 0) // padding, where the packet's end or the length does not follow
+	little.PutUint32(block[24:], uint32(max(length, len(data))))
+	copy(block[before:], data)
 	if len(o.bytes) > 0 {
 		b = o.appendTo(b, blockEnhanced)
 	}
@@ -112,17 +119,22 @@ func (o Options) appendTo(b []byte, of uint32) []byte {
 // appendTime appends a time as blocks have it: the upper half first. What is before
 // 1970 or behind 2554 has no place there, and is the nearest that has.
 func appendTime(b []byte, t time.Time) []byte {
-	var ns uint64
+	ns := sinceEpoch(t)
+	b = little.AppendUint32(b, uint32(ns>>32))
+	return little.AppendUint32(b, uint32(ns))
+}
+
+// sinceEpoch is a time in nanoseconds.
+func sinceEpoch(t time.Time) uint64 {
 	const most = math.MaxUint64 / 1_000_000_000
 	switch s := t.Unix(); {
 	case s < 0:
+		return 0
 	case uint64(s) >= most:
-		ns = math.MaxUint64
+		return math.MaxUint64
 	default:
-		ns = uint64(s)*1_000_000_000 + uint64(t.Nanosecond())
+		return uint64(s)*1_000_000_000 + uint64(t.Nanosecond())
 	}
-	b = little.AppendUint32(b, uint32(ns>>32))
-	return little.AppendUint32(b, uint32(ns))
 }
 
 // statistics are those of an interface; what is nil is not known.

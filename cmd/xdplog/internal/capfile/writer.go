@@ -22,12 +22,16 @@ type Writer struct {
 	count   Count     // nil: there are no statistics
 	started time.Time // the file
 
-	begun      bool        // the file has its head
-	numbers    map[int]int // of interfaces, by the index that events bear
-	interfaces []written   // by number
-	packets    uint64      // in all files
-	blocks     []block     // that each file has behind its head, or is to have
-	err        error       // of the first write that failed: there is no other
+	begun   bool        // the file has its head
+	numbers map[int]int // of interfaces, by the index that events bear
+	last    struct {    // that of the last packet
+		index, number int
+		known         bool
+	}
+	interfaces []written // by number
+	packets    uint64    // in all files
+	blocks     []block   // that each file has behind its head, or is to have
+	err        error     // of the first write that failed: there is no other
 
 	ring    *ring  // nil: there is one file
 	then    *then  // nil: nothing is done with files that are whole
@@ -135,6 +139,7 @@ func (w *Writer) Add(i Interface) {
 // describe gives an interface its number.
 func (w *Writer) describe(i Interface) {
 	w.numbers[i.Index] = len(w.interfaces)
+	w.last.known = false
 	w.interfaces = append(w.interfaces, written{Interface: i})
 }
 
@@ -179,7 +184,11 @@ func (w *Writer) Write(packets []reader.Packet, options []Options) (n int, err e
 // add adds a packet to this file, or to the next one where this has no room for it. It
 // returns how many packets before it are in files by that.
 func (w *Writer) add(p *reader.Packet, recorded *Options) (n int, err error) {
-	number := w.numbers[p.Interface]
+	number := w.last.number
+	if w.last.index != p.Interface || !w.last.known { // most packets are of the same one as the last
+		number = w.numbers[p.Interface]
+		w.last.index, w.last.number, w.last.known = p.Interface, number, true
+	}
 	if w.pcap {
 		if err := w.takes(number); err != nil {
 			n, failed := w.flush()
