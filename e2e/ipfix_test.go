@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +141,46 @@ func TestIPFIX(t *testing.T) {
 	}
 	if gaps := tshark("cflow.unexpected_sequence_number", "frame.number"); len(gaps) > 0 {
 		t.Errorf("gaps in the sequence numbers: %v", gaps)
+	}
+}
+
+// TestIPFIXInEmptyRoot: with the address of a collector there is nothing to look up. What
+// comes over TCP are whole messages, templates first, and then the end of the connection.
+func TestIPFIXInEmptyRoot(t *testing.T) {
+	lab := newLab(t)
+	lab.loopback(t)
+	var listener net.Listener
+	err := lab.right.do(func() (err error) { listener, err = net.Listen("tcp", "127.0.0.1:0"); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	capture := lab.emptyRoot(t, "proc", "sys")("-i", right(0), "--ipfix", "tcp://"+listener.Addr().String()).listens(t)
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	lab.udp(t, 0, false, 53, 3, 100)
+	r := capture.stop(t)
+	if want := "1 flow of 3 packets, 1 exported, 0 not exported\n"; !strings.HasSuffix(r.stderr, want) || len(r.lines) > 0 {
+		t.Errorf("it said\n%s%v", r.stderr, r.lines)
+	}
+	conn.SetReadDeadline(time.Now().Add(timeout))
+	b, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sets []uint16
+	for len(b) > 0 {
+		length := binary.BigEndian.Uint16(b[2:])
+		if version := binary.BigEndian.Uint16(b); version != 10 || int(length) > len(b) {
+			t.Fatalf("version %d, %d bytes of %d", version, length, len(b))
+		}
+		sets = append(sets, binary.BigEndian.Uint16(b[16:]))
+		b = b[length:]
+	}
+	if !slices.Equal(sets, []uint16{2, 3, 256}) { // templates, the exporter's own, flows of IPv4
+		t.Errorf("messages of sets %v", sets)
 	}
 }

@@ -106,3 +106,13 @@ func TestFlowsOfFault(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFlowGreeting: where one side of conversations is seen, it is said.
+func TestFlowGreeting(t *testing.T) {
+	f := newFlowFixture(0, Flows{})
+	f.oneSided = true
+	f.greet()
+	if got := f.errs.String(); !strings.Contains(got, ", received packets only: of each flow that side (both: --direction inout)") {
+		t.Error(got)
+	}
+}
