@@ -29,6 +29,14 @@ func (b *builder) count(name string, offset uintptr) {
 	b.increment(bpf.R1, name, offset)
 }
 
+// countBytes adds the length of the packet to the counters that count has left in r1.
+func (b *builder) countBytes(name string, offset uintptr) {
+	b.Note("length", bpf.LoadMem(bpf.R3, stack, layout.LengthSlot, bpf.DWord))
+	b.Note("counters."+name, bpf.LoadMem(bpf.R2, bpf.R1, int16(offset), bpf.DWord))
+	b.Emit(bpf.Add.Reg(bpf.R2, bpf.R3))
+	b.Note("counters."+name, bpf.StoreMem(bpf.R1, int16(offset), bpf.R2, bpf.DWord))
+}
+
 // increment needs no atomic: the counters are this CPU's, and the program runs
 // with softirqs off, so that nothing else counts here meanwhile.
 func (b *builder) increment(counters bpf.Register, name string, offset uintptr) {

@@ -97,6 +97,11 @@ func TestLostIsCounted(t *testing.T) {
 			}
 			m.counted.Captured -= uint64(full)
 			m.counted.Lost += uint64(full)
+			for i := range full {
+				bytes := uint64(m.expected[len(m.records)+i].Length())
+				m.counted.CapturedBytes -= bytes
+				m.counted.LostBytes += bytes
+			}
 			m.expected = m.expected[:len(m.records)] // the first ones, as nothing was read meanwhile
 			if err := m.agree(); err != nil {
 				t.Error(err)

@@ -143,7 +143,7 @@ func (m *machine) lose(packets []packet) error {
 	if err := m.events.Pause(); err != nil {
 		return err
 	}
-	captured := m.counted.Captured
+	captured, bytes := m.counted.Captured, m.counted.CapturedBytes
 	for _, p := range packets {
 		if err := m.runPacket(p); err != nil {
 			return err
@@ -151,7 +151,8 @@ func (m *machine) lose(packets []packet) error {
 		m.expect(p)
 	}
 	m.counted.Lost += m.counted.Captured - captured
-	m.counted.Captured = captured
+	m.counted.LostBytes += m.counted.CapturedBytes - bytes
+	m.counted.Captured, m.counted.CapturedBytes = captured, bytes
 	if err := m.events.Resume(); err != nil {
 		return err
 	}
@@ -205,6 +206,7 @@ func (m *machine) expect(p packet) {
 	record.TagsFate |= m.fate
 	if m.cfg.All || oracle.Default(&record) {
 		m.counted.Captured++
+		m.counted.CapturedBytes += uint64(record.Length())
 		m.expected = append(m.expected, record)
 	}
 }

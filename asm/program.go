@@ -219,17 +219,23 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 	}
 	way.submit(b, lost)
 	b.count("captured", layout.OffCaptured)
+	b.countBytes("captured_bytes", layout.OffCapturedBytes)
 	b.Jump(pass)
 
 	if cfg.Sample.N > 1 {
 		b.Block(sampledOut)
+		if cfg.Count == nil {
+			b.length()
+		}
 		b.count("sampled_out", layout.OffSampledOut)
+		b.countBytes("sampled_out_bytes", layout.OffSampledOutBytes)
 		b.Jump(pass)
 	}
 
 	if cfg.reports() {
 		b.Block(lost)
 		b.count("lost", layout.OffLost)
+		b.countBytes("lost_bytes", layout.OffLostBytes)
 	}
 
 	b.Block(pass)

@@ -51,7 +51,7 @@ func (b *builder) complete(clock Clock) {
 	b.place.time(b, clock)
 	b.store(layout.Rec.Time, bpf.R0)
 
-	b.place.Length(b.Builder)
+	b.length()
 	if b.slot != 0 {
 		b.Emit(bpf.Or.Imm32(bpf.R0, int32(uint32(b.slot)<<wire.SlotShift)))
 	}
@@ -61,6 +61,12 @@ func (b *builder) complete(clock Clock) {
 	b.store(layout.Rec.Interface, bpf.R1)
 
 	b.place.fate(b)
+}
+
+// length leaves in r0 the packet's, and keeps it to be counted.
+func (b *builder) length() {
+	b.place.Length(b.Builder)
+	b.Note("length", bpf.StoreMem(stack, layout.LengthSlot, bpf.R0, bpf.DWord))
 }
 
 // now leaves in r0 the time of a clock of the kernel's.

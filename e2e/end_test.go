@@ -23,7 +23,7 @@ func TestSignals(t *testing.T) {
 			if end.status != 0 {
 				t.Errorf("%s: exit status is %d, want 0", unix.SignalName(signal), end.status)
 			}
-			if want := (counters{Seen: 1, Matched: 1, Captured: 1}); end.counters != want {
+			if want := (counters{Seen: 1, Matched: 1, Captured: 1, MatchedBytes: 60, CapturedBytes: 60}); end.counters != want {
 				t.Errorf("%s: counters are %+v, want %+v", unix.SignalName(signal), end.counters, want)
 			}
 		}

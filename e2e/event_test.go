@@ -56,11 +56,15 @@ type counters struct {
 	SampledOut uint64 `json:"sampled_out"`
 	Captured   uint64 `json:"captured"`
 	Lost       uint64 `json:"lost"`
+
+	MatchedBytes  uint64 `json:"matched_bytes"`
+	CapturedBytes uint64 `json:"captured_bytes"`
+	LostBytes     uint64 `json:"lost_bytes"`
 }
 
 // statsLine is a line of counters, byte for byte; with rates under --stats, and sums under --flows.
 var statsLine = regexp.MustCompile(`(?m)^\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z","event_type":"stats",` +
-	`"stats":(\{"seen":\d+,"matched":\d+,"sampled_out":\d+,"captured":\d+,"lost":\d+\})` +
+	`"stats":(\{"seen":\d+,"matched":\d+,"sampled_out":\d+,"captured":\d+,"lost":\d+,"matched_bytes":\d+,"captured_bytes":\d+,"lost_bytes":\d+\})` +
 	`(?:,"rates":\{"seen":[\d.]+,"matched":[\d.]+,"sampled_out":[\d.]+,"captured":[\d.]+,"lost":[\d.]+\})?(?:,"flows":\{[^}]*\})?\}$`)
 
 // parseCounters returns all counters in a text, oldest first.

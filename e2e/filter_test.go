@@ -147,6 +147,9 @@ func TestSampling(t *testing.T) {
 				if c.Matched != packets || uint64(len(end.lines)) != c.Captured || c.SampledOut != packets-c.Captured {
 					t.Errorf("counters are %+v and %d events came out", c, len(end.lines))
 				}
+				if size := uint64(len(marker())); c.MatchedBytes != packets*size || c.CapturedBytes != c.Captured*size {
+					t.Errorf("counters are %+v of packets of %d bytes", c, size)
+				}
 				if flag == "--sample" && c.Captured != packets/10 || c.Captured < packets/20 || c.Captured > packets/5 {
 					t.Errorf("%d of %d were captured, want one in 10", c.Captured, packets)
 				}

@@ -342,7 +342,8 @@ func TestReadMillion(t *testing.T) {
 		best = min(best, time.Since(begin))
 		t.Logf("%v, %v of CPU", time.Since(begin), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 		closing, err := parseCounters(errs.String())
-		if want := (counters{Seen: uint64(count), Matched: uint64(count), Captured: uint64(count)}); err != nil || len(closing) != 1 || closing[0] != want {
+		packets, bytes := uint64(count), uint64(count*len(one))
+		if want := (counters{Seen: packets, Matched: packets, Captured: packets, MatchedBytes: bytes, CapturedBytes: bytes}); err != nil || len(closing) != 1 || closing[0] != want {
 			t.Errorf("counters are %+v, %v, want %+v", closing, err, want)
 		}
 	}

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
@@ -67,7 +69,15 @@ func TestSockets(t *testing.T) {
 		if len(end.lines) > 0 {
 			t.Errorf("unexpected events: %q", end.lines)
 		}
-		if want := (counters{Seen: 206, Matched: 206, Captured: 206}); end.counters != want {
+		var bytes uint64
+		for _, text := range slices.Concat(slices.Repeat([]string{udp4}, 100), slices.Repeat([]string{udp6}, 100), tcp4, tcp6) {
+			var length uint64
+			if _, err := fmt.Sscanf(text, `"pkt_len":%d,`, &length); err != nil {
+				t.Fatal(err)
+			}
+			bytes += length
+		}
+		if want := (counters{Seen: 206, Matched: 206, Captured: 206, MatchedBytes: bytes, CapturedBytes: bytes}); end.counters != want {
 			t.Errorf("counters are %+v, want %+v", end.counters, want)
 		}
 	})

@@ -73,7 +73,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("second event is %+v", second)
 	}
 	counters, err := replay.Counters()
-	if want := (wire.Counters{Seen: 3, Captured: 2}); err != nil || counters != want {
+	if want := (wire.Counters{Seen: 3, Captured: 2, CapturedBytes: uint64(len(datagram)) + 9000}); err != nil || counters != want {
 		t.Errorf("counters are %+v, %v, want %+v", counters, err, want)
 	}
 	if rest := replay.eventsOf(t); len(rest) != 0 {

@@ -52,7 +52,7 @@ func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
 		return false
 	}
 	Decode(record, frame)
-	record.LengthSlot = uint32(min(max(length, 0), wire.MaxLength))
+	record.LengthSlot = uint32(recorded(length))
 	return true
 }
 
@@ -64,11 +64,16 @@ func (e *Engine) Select(frame []byte, length int) bool {
 	}
 	if e.left() {
 		e.counters.SampledOut++
+		e.counters.SampledOutBytes += uint64(recorded(length))
 		return false
 	}
 	e.counters.Captured++
+	e.counters.CapturedBytes += uint64(recorded(length))
 	return true
 }
+
+// recorded is a length as a record has it.
+func recorded(length int) int { return min(max(length, 0), wire.MaxLength) }
 
 func (e *Engine) match(frame []byte, length int) bool {
 	return e.all || e.wanted != nil && e.wanted.Match(frame, length)

@@ -92,7 +92,7 @@ func TestFlowsAreBounded(t *testing.T) {
 	if n := strings.Count(stdout, `"emergency":true`); packets != 1800 || n != 500 {
 		t.Errorf("%d packets, %d early", packets, n)
 	}
-	if !strings.HasSuffix(stderr, `"captured":1800,"lost":0},"flows":{"total":600,"active":0,"packets":1800,"early":500}}`+"\n") {
+	if !strings.HasSuffix(stderr, `"captured":1800,"lost":0,"matched_bytes":75600,"captured_bytes":75600,"lost_bytes":0},"flows":{"total":600,"active":0,"packets":1800,"early":500}}`+"\n") {
 		t.Error(stderr)
 	}
 }

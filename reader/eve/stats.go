@@ -11,7 +11,7 @@ import (
 // A Stat is one of the counters under its name in an object.
 type Stat struct {
 	Name  string
-	Value uint64 // packets
+	Value uint64 // packets, or bytes
 }
 
 // Stats are the counters in the order in which they are written: seen, matched,
@@ -21,6 +21,11 @@ func Stats(c wire.Counters) [5]Stat {
 		{"seen", c.Seen}, {"matched", c.Matched()}, {"sampled_out", c.SampledOut},
 		{"captured", c.Captured}, {"lost", c.Lost},
 	}
+}
+
+// ByteStats are the counters in bytes of whole frames, which stand behind those in packets.
+func ByteStats(c wire.Counters) [3]Stat {
+	return [...]Stat{{"matched_bytes", c.MatchedBytes()}, {"captured_bytes", c.CapturedBytes}, {"lost_bytes", c.LostBytes}}
 }
 
 // AppendCounters is [Encoder.AppendCounters] of the zero encoder.
@@ -36,13 +41,18 @@ func AppendStats(b []byte, c, before wire.Counters, seconds float64, at time.Tim
 // AppendCounters appends the line of counters as they stood at a time. It may be called
 // while another goroutine appends events.
 //
-//	{"timestamp":"2026-11-23T08:57:42.000112233Z","event_type":"stats","stats":{"seen":1000,"matched":800,"sampled_out":0,"captured":790,"lost":10}}
+//	{"timestamp":"2026-11-23T08:57:42.000112233Z","event_type":"stats","stats":{"seen":1000,"matched":800,"sampled_out":0,"captured":790,"lost":10,
+//	 "matched_bytes":51200,"captured_bytes":50560,"lost_bytes":640}}
 func (e *Encoder) AppendCounters(b []byte, c wire.Counters, at time.Time) []byte {
 	clock := utc()
 	b = e.appendStart(b, &clock, at, "stats")
 	b = append(b, `,"stats":`...)
 	for i, stat := range Stats(c) {
 		b = appendName(b, i, stat.Name)
+		b = strconv.AppendUint(b, stat.Value, 10)
+	}
+	for _, stat := range ByteStats(c) {
+		b = appendName(b, 1, stat.Name)
 		b = strconv.AppendUint(b, stat.Value, 10)
 	}
 	return append(b, "}}\n"...)

@@ -84,6 +84,7 @@ func (r *Reader) CapturePackets(packets ...reader.Packet) {
 			c := &r.counters[packets[i].Slot]
 			c.Seen++
 			c.Captured++
+			c.CapturedBytes += uint64(packets[i].Length)
 		}
 	})
 }

@@ -90,7 +90,7 @@ func TestReader(t *testing.T) {
 	r.Count(1, wire.Counters{Seen: 3, Lost: 3})
 	all, _ := r.Counters()
 	one, _ := r.CountersOf(1)
-	if all != (wire.Counters{Seen: 5, Captured: 2, Lost: 3}) || one != (wire.Counters{Seen: 4, Captured: 1, Lost: 3}) {
+	if all != (wire.Counters{Seen: 5, Captured: 2, Lost: 3, CapturedBytes: 121}) || one != (wire.Counters{Seen: 4, Captured: 1, Lost: 3, CapturedBytes: 61}) {
 		t.Errorf("all count %+v, the second program %+v", all, one)
 	}
 

@@ -41,5 +41,6 @@ const (
 	RingSlot     = CountersSlot - 8 // mmap: pointer to this CPU's wire.Ring
 	StartSlot    = RingSlot - 8     // tc: pointer to the frame's first byte
 	CopiedSlot   = StartSlot - 8    // tc: how much of the packet was copied
-	FilterSlot   = CopiedSlot       // what is below is the filter's
+	LengthSlot   = CopiedSlot - 8   // the packet's length in bytes, once it is to be reported
+	FilterSlot   = LengthSlot       // what is below is the filter's
 )

@@ -8,11 +8,14 @@ import (
 
 // Offsets in [wire.Counters].
 const (
-	OffSeen       = unsafe.Offsetof(wire.Counters{}.Seen)
-	OffSampledOut = unsafe.Offsetof(wire.Counters{}.SampledOut)
-	OffCaptured   = unsafe.Offsetof(wire.Counters{}.Captured)
-	OffLost       = unsafe.Offsetof(wire.Counters{}.Lost)
-	OffSkip       = unsafe.Offsetof(wire.Counters{}.Skip)
+	OffSeen            = unsafe.Offsetof(wire.Counters{}.Seen)
+	OffSampledOut      = unsafe.Offsetof(wire.Counters{}.SampledOut)
+	OffCaptured        = unsafe.Offsetof(wire.Counters{}.Captured)
+	OffLost            = unsafe.Offsetof(wire.Counters{}.Lost)
+	OffSampledOutBytes = unsafe.Offsetof(wire.Counters{}.SampledOutBytes)
+	OffCapturedBytes   = unsafe.Offsetof(wire.Counters{}.CapturedBytes)
+	OffLostBytes       = unsafe.Offsetof(wire.Counters{}.LostBytes)
+	OffSkip            = unsafe.Offsetof(wire.Counters{}.Skip)
 )
 
 // Offsets in [wire.Ring].

@@ -18,7 +18,7 @@ func TestStatsLines(t *testing.T) {
 		"text": "seen 300 (100/s) matched 68 (4/s) sampled out 3 (2/s) captured 53 (2/s) lost 12 (1/s)\n",
 		"none": "seen 300 (100/s) matched 68 (4/s) sampled out 3 (2/s) captured 53 (2/s) lost 12 (1/s)\n",
 		"json": `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"stats",` +
-			`"stats":{"seen":300,"matched":68,"sampled_out":3,"captured":53,"lost":12},` +
+			`"stats":{"seen":300,"matched":68,"sampled_out":3,"captured":53,"lost":12,"matched_bytes":0,"captured_bytes":0,"lost_bytes":0},` +
 			`"rates":{"seen":100.0,"matched":4.0,"sampled_out":1.5,"captured":1.5,"lost":1.0}}` + "\n",
 	} {
 		f := newFormat(t, output, nil)

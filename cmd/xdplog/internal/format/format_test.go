@@ -234,15 +234,15 @@ func TestTimes(t *testing.T) {
 }
 
 func TestCounters(t *testing.T) {
-	counters := wire.Counters{Seen: 1000, Captured: 790, Lost: 10}
+	counters := wire.Counters{Seen: 1000, Captured: 790, Lost: 10, CapturedBytes: 50560, LostBytes: 640}
 	const stats = `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"stats","stats":`
 	for _, c := range []struct {
 		output   string
 		counters wire.Counters
 		want     string
 	}{
-		{"json", counters, stats + `{"seen":1000,"matched":800,"sampled_out":0,"captured":790,"lost":10}}` + "\n"},
-		{"json", wire.Counters{Seen: 9, SampledOut: 4, Captured: 2, Lost: 1}, stats + `{"seen":9,"matched":7,"sampled_out":4,"captured":2,"lost":1}}` + "\n"},
+		{"json", counters, stats + `{"seen":1000,"matched":800,"sampled_out":0,"captured":790,"lost":10,"matched_bytes":51200,"captured_bytes":50560,"lost_bytes":640}}` + "\n"},
+		{"json", wire.Counters{Seen: 9, SampledOut: 4, Captured: 2, Lost: 1, SampledOutBytes: 400, CapturedBytes: 20, LostBytes: 1}, stats + `{"seen":9,"matched":7,"sampled_out":4,"captured":2,"lost":1,"matched_bytes":421,"captured_bytes":20,"lost_bytes":1}}` + "\n"},
 		{"text", counters, "790 packets captured\n800 packets received by filter\n10 packets dropped by kernel\n"},
 		{"log", wire.Counters{Seen: 3, Captured: 1}, "1 packet captured\n1 packet received by filter\n0 packets dropped by kernel\n"},
 		{"none", wire.Counters{Lost: 1}, "0 packets captured\n1 packet received by filter\n1 packet dropped by kernel\n"},
@@ -295,7 +295,7 @@ func TestFlows(t *testing.T) {
 func TestFlowCounters(t *testing.T) {
 	c, flows := wire.Counters{Seen: 9, Captured: 7}, flow.Stats{Packets: 7, Begun: 3, Ended: 1, Early: 1}
 	for name, want := range map[string]string{
-		"json": `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"stats","stats":{"seen":9,"matched":7,"sampled_out":0,"captured":7,"lost":0},"flows":{"total":3,"active":2,"packets":7,"early":1}}` + "\n",
+		"json": `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"stats","stats":{"seen":9,"matched":7,"sampled_out":0,"captured":7,"lost":0,"matched_bytes":0,"captured_bytes":0,"lost_bytes":0},"flows":{"total":3,"active":2,"packets":7,"early":1}}` + "\n",
 		"none": "7 packets captured\n7 packets received by filter\n0 packets dropped by kernel\n3 flows of 7 packets, 2 of them open, 1 ended early for want of room\n",
 	} {
 		if got := string(newFormat(t, name, nil).AppendFlowCounters(nil, c, flows, eventtest.Time)); got != want {

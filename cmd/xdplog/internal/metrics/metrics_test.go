@@ -41,7 +41,7 @@ func meterOf(t *testing.T) *Meter {
 	m := NewMeter(source, Options{
 		Interfaces: eventtest.Interfaces,
 		Streams: []Stream{
-			{"eth0", "in", count(wire.Counters{Seen: 13, Captured: 11, Lost: 1, SampledOut: 1})},
+			{"eth0", "in", count(wire.Counters{Seen: 13, Captured: 11, Lost: 1, SampledOut: 1, CapturedBytes: 660, LostBytes: 60, SampledOutBytes: 60})},
 			{"eth0", "out", count(wire.Counters{Seen: 5, Captured: 5})},
 			{eventtest.Interfaces[1].Name, "in", count(wire.Counters{Seen: 2, Captured: 2})},
 			{eventtest.Interfaces[1].Name, "out", count(wire.Counters{Seen: 2, Captured: 2})},
@@ -77,6 +77,8 @@ func TestMetrics(t *testing.T) {
 		`xdplog_packets_captured_total 20`,
 		`xdplog_packets_lost_total 1`,
 		`xdplog_packets_seen_total 22`,
+		`xdplog_matched_bytes_total 780`,
+		`xdplog_interface_lost_bytes_total{interface="eth0",direction="in"} 60`,
 		`xdplog_interface_packets_seen_total{interface="eth0",direction="in"} 13`,
 		`xdplog_interface_packets_matched_total{interface="eth0",direction="in"} 13`,
 		`xdplog_interface_packets_captured_total{interface="eth0",direction="out"} 5`,

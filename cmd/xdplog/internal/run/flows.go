@@ -147,6 +147,7 @@ func (p *pump) fold(packets []reader.Packet) {
 			break
 		}
 		event := &packets[i].Event
+		p.took(packets[i : i+1])
 		if first := p.flows.tracker.Add(event); first && p.flows.First && p.writeErr.Load() == nil {
 			p.lines = p.format.AppendEvent(p.lines, event, p.detailOf(packets, options, i))
 			p.ends = append(p.ends, len(p.lines))

@@ -56,6 +56,7 @@ type pump struct {
 
 	written atomic.Uint64 // events, or flows, whose lines were written
 	skipped atomic.Uint64 // events that were left out
+	bytes   atomic.Uint64 // of all that are taken
 	steps   atomic.Uint64 // how often the pump got on; odd during a write
 
 	// For others once done is closed.
@@ -143,6 +144,7 @@ func (p *pump) write(packets []reader.Packet) {
 	packets, options := packets, p.options()
 	if left := min(p.skip-p.skipped.Load(), uint64(len(packets))); left > 0 {
 		p.skipped.Add(left)
+		p.took(packets[:left])
 		packets, options = packets[left:], options[min(left, uint64(len(options))):]
 	}
 	if p.limit > 0 {
@@ -154,6 +156,7 @@ func (p *pump) write(packets []reader.Packet) {
 		p.steps.Add(1)
 		if err != nil {
 			p.fail(n, len(packets), err)
+			p.took(packets[:n])
 			return
 		}
 	}
@@ -166,7 +169,18 @@ func (p *pump) write(packets []reader.Packet) {
 			p.ends = append(p.ends, len(p.lines))
 		}
 	}
+	before := p.written.Load()
 	p.flush(uint64(len(packets)))
+	p.took(packets[:p.written.Load()-before])
+}
+
+// took counts the bytes of packets that are among those taken.
+func (p *pump) took(packets []reader.Packet) {
+	var bytes uint64
+	for i := range packets {
+		bytes += uint64(packets[i].Length)
+	}
+	p.bytes.Add(bytes)
 }
 
 // flush writes the lines of so many events.
@@ -226,7 +240,7 @@ func (p *pump) endRecord() {
 func (p *pump) ofRun(c wire.Counters) wire.Counters {
 	if wanted := p.taken(); p.reached() && c.Captured > wanted {
 		c.Seen -= min(c.Seen, c.Captured-wanted)
-		c.Captured = wanted
+		c.Captured, c.CapturedBytes = wanted, p.bytes.Load()
 	}
 	return c
 }

@@ -222,7 +222,7 @@ func TestStats(t *testing.T) {
 	if err := f.run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(f.errs.String(), `"stats":{"seen":3,"matched":3,"sampled_out":0,"captured":3,"lost":0},"rates":{"seen":`); n < 2 {
+	if n := strings.Count(f.errs.String(), `"stats":{"seen":3,"matched":3,"sampled_out":0,"captured":3,"lost":0,"matched_bytes":0,"captured_bytes":0,"lost_bytes":0},"rates":{"seen":`); n < 2 {
 		t.Errorf("%d stats lines: %q", n, f.errs.String())
 	}
 }
