@@ -21,7 +21,7 @@ func FuzzCaptureFile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		capture, err := readHeader("f.pcap", bytes.NewReader(file))
-		read := 0
+		read, packets := 0, 0
 		for err == nil {
 			packet, readErr := capture.next()
 			if err = readErr; err != nil {
@@ -30,6 +30,7 @@ func FuzzCaptureFile(f *testing.F) {
 			capture.batch.reset()
 			capture.batch.add(packet, new(Selection))
 			read += len(packet.data)
+			packets++
 			if len(packet.data) > int(packet.length) {
 				t.Errorf("%d bytes of a packet of %d", len(packet.data), packet.length)
 			}
@@ -40,10 +41,28 @@ func FuzzCaptureFile(f *testing.F) {
 		if read > len(file) {
 			t.Errorf("%d bytes of packets in a file of %d", read, len(file))
 		}
+		if quick, quickErr := countQuick(file); quick != packets || quickErr.Error() != err.Error() {
+			t.Errorf("%d packets and %v, read ahead %d and %v", packets, err, quick, quickErr)
+		}
 		if text := err.Error(); err != io.EOF && (!strings.HasPrefix(text, "f.pcap") || strings.Contains(text, "\n")) {
 			t.Errorf("error %q, want one line that names the file", text)
 		}
 	})
+}
+
+// countQuick counts the packets of a file as they are read ahead, without the goroutine
+// that does it.
+func countQuick(file []byte) (packets int, err error) {
+	capture, err := readHeader("f.pcap", bytes.NewReader(file))
+	var all Selection
+	for err == nil {
+		capture.format.quick(&capture.scanner, capture, &all)
+		packet, readErr := capture.next()
+		if err = readErr; err == nil {
+			capture.batch.add(packet, &all)
+		}
+	}
+	return int(all.selected), err
 }
 
 // captureSeeds are files of each kind, whole and cut.

@@ -183,6 +183,18 @@ func TestDurationDrains(t *testing.T) {
 	f.check(t, f.run(ctx), 10, "<nil>", closing(10))
 }
 
+// TestCounting: of what an interface receives, too, the number is all that is printed.
+func TestCounting(t *testing.T) {
+	f := newFixture(5000)
+	f.format = format.None().New(format.Options{})
+	f.counting, f.skip = true, 3
+	f.signals <- syscall.SIGTERM
+	f.check(t, f.run(context.Background()), 1, "<nil>", closing(5000)+"3 of the captured packets were left out\n")
+	if f.out.String() != "4997 packets\n" {
+		t.Errorf("stdout is %q", f.out.String())
+	}
+}
+
 func TestLimitIsExact(t *testing.T) {
 	for _, limit := range []uint64{1, 255, 256, 257, 999} {
 		f := newFixture(1000)
