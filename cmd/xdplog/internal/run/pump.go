@@ -92,7 +92,7 @@ func (p *pump) run() {
 			p.panicked = fmt.Sprintf("%v\n\n%s", r, debug.Stack())
 		}
 	}()
-	packets := make([]reader.Packet, batch)
+	packets := make([]reader.Packet, p.batch())
 	if p.flows != nil {
 		if _, ok := p.source.(*fileSource); ok && p.limit > 0 {
 			packets = packets[:1] // the counters speak of no packet behind the last one
@@ -212,6 +212,15 @@ func (p *pump) detailOf(packets []reader.Packet, options []capfile.Options, i in
 		packet.Frame = capfile.CookRaw(packet.Data)
 	}
 	return packet
+}
+
+// batch is how many events are read at a time: more where they come from a file and
+// go to another one alone, which takes large writes best.
+func (p *pump) batch() int {
+	if _, ok := p.source.(*fileSource); ok && p.record != nil && p.to == io.Discard {
+		return 8 * batch
+	}
+	return batch
 }
 
 // options are those of the packets at hand, where they are a file's.
