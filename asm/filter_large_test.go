@@ -152,3 +152,24 @@ func TestFilterAtEverySplit(t *testing.T) {
 		})
 	}
 }
+
+// TestFilterFirstBuffer loads from near headers where there is no copy of a packet's
+// beginning to go on with.
+func TestFilterFirstBuffer(t *testing.T) {
+	frame := udpFrame(100)
+	for _, expression := range []string{"udp[0:2] = 53", "arp host 192.0.2.1 or ip[8] = 64", "not tcp[13] & 2 != 0"} {
+		c, err := newCompiled(Config{Filter: parseFilter(t, expression), FirstBuffer: true})
+		if errors.Is(err, unix.EPERM) {
+			t.Skipf("needs root: %v", err)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", expression, err)
+		}
+		for length := shortestRun; length <= len(frame); length++ {
+			if err := c.check(frame[:length], math.MaxInt); err != nil {
+				t.Error(err)
+			}
+		}
+		c.close()
+	}
+}

@@ -174,7 +174,13 @@ func (s xdpSlot) Length(b *assemble.Builder) {
 func (s xdpSlot) Fragmented() bool { return s.frags }
 
 // Further implements [match.Place].
-func (s xdpSlot) Further(b *assemble.Builder, otherwise assemble.Label) { further(b, s, otherwise) }
+func (s xdpSlot) Further(b *assemble.Builder, otherwise assemble.Label) {
+	if s.copies {
+		further(b, s, otherwise)
+		return
+	}
+	b.Jump(otherwise)
+}
 
 // Copy implements [match.Place] by bpf_xdp_load_bytes (5.18).
 func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {
