@@ -5,9 +5,9 @@ import "github.com/cilium/ebpf/btf"
 // function is the BTF of the program's only function, by which other tools
 // find it and attach to it (fentry, fexit): int xdplog(struct xdp_md *ctx), or
 // with the context of another place.
-func function(context *btf.Struct) *btf.Func {
+func function(name string, context *btf.Struct) *btf.Func {
 	return &btf.Func{
-		Name:    ProgramName,
+		Name:    name,
 		Linkage: btf.GlobalFunc,
 		Type: &btf.FuncProto{
 			Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed},

@@ -14,7 +14,7 @@
 //
 // What always holds: the program lets every packet pass unchanged, each one that
 // it sees is counted as what became of it, and every byte of a record is
-// written. The package is pure: it opens no file and needs no kernel, and equal
+// written. [FilterProgram] is parser and filter alone, for programs of others. The package is pure: it opens no file and needs no kernel, and equal
 // configs give equal programs.
 package asm
 
@@ -81,17 +81,21 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 			return nil, err
 		}
 		maps.Copy(coll.Maps, tables) // the same for each
-		// The notes beside instructions become BTF line info, which must begin
-		// where the function does.
-		context := at.context()
-		insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(ProgramName), function(context)).WithSource(bpf.Comment(context.Name))
-		program := at.spec()
-		program.Name = ProgramName
-		program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
-		program.Instructions = insns
-		coll.Programs[ProgramOf(slot)] = program
+		coll.Programs[ProgramOf(slot)] = programSpec(at, ProgramName, insns)
 	}
 	return coll, nil
+}
+
+// programSpec is a program in its place. The notes beside instructions become BTF line
+// info, which must begin where the function does.
+func programSpec(at place, name string, insns bpf.Instructions) *ebpf.ProgramSpec {
+	context := at.context()
+	insns[0] = btf.WithFuncMetadata(insns[0].WithSymbol(name), function(name, context)).WithSource(bpf.Comment(context.Name))
+	program := at.spec()
+	program.Name = name
+	program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
+	program.Instructions = insns
+	return program
 }
 
 // ProgramOf is the key of a program in the spec's Programs, by the number that its
@@ -133,7 +137,7 @@ const (
 	untagged   label = "ether_type"
 )
 
-// instructions is the program: what is written here is its flow graph.
+// instructions is the program.
 func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
 	wanted, err := cfg.Wanted()
 	if err != nil {
@@ -144,53 +148,7 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 	b.prologue()
 	way.begin(b)
 
-	b.Roles(layout.ParseRoles())
-	b.clearScalars()
-	b.Emit(bpf.Mov.Imm(flags, 0))
-	b.ethernet(notIP)
-	b.vlan(0, untagged, untagged)
-	b.vlan(1, untagged, untagged)
-
-	b.Block(untagged)
-	b.store(layout.Rec.EtherType, next)
-	b.JumpIf(next, bpf.JEq, layout.EtherIPv4, ipv4Block)
-	b.JumpIf(next, bpf.JEq, layout.EtherIPv6, ipv6Block)
-	b.Jump(notIP)
-
-	b.Block(ipv4Block)
-	b.ipv4(fragment, notIP)
-	b.Jump(ports)
-
-	b.Block(ipv6Block)
-	b.settle(maxBefore)
-	b.ipv6(notIP)
-	for range 8 {
-		b.extension(walked, fragment, cutShort)
-	}
-
-	b.Block(walked)
-	b.settle(maxHeaders)
-
-	b.Block(ports)
-	b.transport(parsed, cutShort)
-	b.Jump(parsed)
-
-	b.Block(fragment)
-	b.settle(maxHeaders)
-	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
-	b.Jump(parsed)
-
-	b.Block(cutShort)
-	b.settle(maxHeaders)
-	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
-	b.Jump(parsed)
-
-	b.Block(notIP)
-	b.Emit(bpf.Mov.Imm(next, 0))
-	b.clearAddresses()
-
-	b.Block(parsed)
-	b.decoded()
+	b.parse()
 	if wanted != nil && cfg.Replay {
 		b.decided(matched, pass)
 	}
@@ -245,6 +203,57 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 	)
 	insns, err = b.Program()
 	return insns, tables, err
+}
+
+// parse decodes the packet into the record. What is written here is its flow graph.
+func (b *builder) parse() {
+	b.Roles(layout.ParseRoles())
+	b.clearScalars()
+	b.Emit(bpf.Mov.Imm(flags, 0))
+	b.ethernet(notIP)
+	b.vlan(0, untagged, untagged)
+	b.vlan(1, untagged, untagged)
+
+	b.Block(untagged)
+	b.store(layout.Rec.EtherType, next)
+	b.JumpIf(next, bpf.JEq, layout.EtherIPv4, ipv4Block)
+	b.JumpIf(next, bpf.JEq, layout.EtherIPv6, ipv6Block)
+	b.Jump(notIP)
+
+	b.Block(ipv4Block)
+	b.ipv4(fragment, notIP)
+	b.Jump(ports)
+
+	b.Block(ipv6Block)
+	b.settle(maxBefore)
+	b.ipv6(notIP)
+	for range 8 {
+		b.extension(walked, fragment, cutShort)
+	}
+
+	b.Block(walked)
+	b.settle(maxHeaders)
+
+	b.Block(ports)
+	b.transport(parsed, cutShort)
+	b.Jump(parsed)
+
+	b.Block(fragment)
+	b.settle(maxHeaders)
+	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
+	b.Jump(parsed)
+
+	b.Block(cutShort)
+	b.settle(maxHeaders)
+	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
+	b.Jump(parsed)
+
+	b.Block(notIP)
+	b.Emit(bpf.Mov.Imm(next, 0))
+	b.clearAddresses()
+
+	b.Block(parsed)
+	b.decoded()
 }
 
 // prologue sets the registers that keep their role, and counts the packet.

@@ -102,6 +102,9 @@ func (b *Builder) Fresh(name string) Label {
 	return Label(fmt.Sprintf("%s_%d", name, b.serial[name]))
 }
 
+// JumpsTo says whether something jumps to a label, so far.
+func (b *Builder) JumpsTo(l Label) bool { return b.used[l] }
+
 // Jump jumps. Who would jump here only to jump on goes there at once, and if
 // nobody else comes here, nothing is emitted.
 func (b *Builder) Jump(to Label) {
