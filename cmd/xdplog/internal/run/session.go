@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/notify"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/term"
 	"github.com/xdplog/xdplog/loader"
@@ -130,83 +128,6 @@ func OneOf(errs ...error) error {
 	return all
 }
 
-// greet says what the program was attached to.
-func (s *session) greet() {
-	if s.quiet {
-		return
-	}
-	for _, a := range s.attachments {
-		if id := a.TookOver(); id != 0 {
-			fmt.Fprintf(s.Stderr, "took %s over from a killed xdplog (program %d)\n", names.OneWord(a.Interface()), id)
-		}
-		why := ""
-		if err := a.Fallback(); err != nil {
-			why = "; " + err.Error()
-		}
-		if err := a.Returns(); err != nil {
-			why += "; " + err.Error()
-		}
-		if blind := a.Blind(); blind != "" {
-			why += "; " + blind
-		}
-		if away := a.Away(); away > 0 {
-			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))
-		}
-		at, what := a.Place().String(), "received packets only"
-		switch a.Place() {
-		case asm.XDP:
-			at = a.Mode().String() + " XDP"
-		case asm.Beside:
-			at = "beside an XDP program that has gone"
-			if p := a.Beside(); p != nil {
-				at, why = "beside its XDP program "+p.String(), ""
-			}
-		case asm.TCEgress:
-			what = "sent packets only"
-		}
-		if s.flows != nil && s.oneSided {
-			what += ": of each flow that side (both: --direction inout)"
-		}
-		fmt.Fprintf(s.Stderr, "listening on %s (%s%s), %s%s; Ctrl-C ends\n", names.OneWord(a.Interface()), at, why, what, s.transport)
-		if a.Down() {
-			fmt.Fprintf(s.Stderr, "%s is down, and receives nothing until it is set up: ip link set %[1]s up\n", names.OneWord(a.Interface()))
-		}
-	}
-	s.flows.greet(s.Stderr)
-	if s.metrics != "" {
-		fmt.Fprintf(s.Stderr, "metrics on %s\n", s.metrics)
-	}
-}
-
-// renounce gives up the rights that have been needed until now. Where it can't,
-// the run is as good without.
-func (s *session) renounce() {
-	beside := slices.ContainsFunc(s.attachments, func(a attachment) bool { return a.Place() == asm.Beside })
-	if s.Environment.Renounce == nil || beside { // to follow another's program takes them all
-		return
-	}
-	err := s.Environment.Renounce(func() error {
-		if _, err := s.source.Counters(); err != nil || s.record == nil {
-			return err
-		}
-		return s.record.MayFollow()
-	})
-	if err != nil && !s.quiet {
-		fmt.Fprintf(s.Stderr, "goes on with all its rights: %v\n", err)
-	}
-}
-
-// notify tells the service manager a state. That it does not listen is no reason to end:
-// it does what it does about services that say nothing.
-func (s *session) notify(state string) {
-	if s.Notify == nil {
-		return
-	}
-	if err := s.Notify(state); err != nil && !s.quiet {
-		fmt.Fprintln(s.Stderr, err)
-	}
-}
-
 // watch returns a channel of what the attachments lose, and a function that
 // waits for its goroutines, once the attachments are closed or left in place.
 func (s *session) watch() (lost <-chan error, wait func()) {
@@ -281,48 +202,6 @@ func (s *session) wait(ctx context.Context, p *pump, lost, closed <-chan error) 
 		}
 	}
 }
-
-// detach takes the programs off, and says how long that took links away. Where one
-// stays because of another's on an interface above, it waits until that is gone, or
-// until another signal.
-func (s *session) detach() error {
-	before := make([]time.Duration, len(s.attachments))
-	for i, a := range s.attachments {
-		before[i] = a.Away()
-	}
-	var signals <-chan os.Signal
-	other := time.After(echo)
-	told := false
-	for {
-		err := OneOf(loader.CloseAll(s.attachments)...)
-		if !errors.As(err, new(*loader.UpperError)) {
-			s.sayAway(before)
-			return err
-		}
-		if !told {
-			fmt.Fprintf(s.Stderr, "waits to %v; Ctrl-C leaves the program there\n", err)
-			told = true
-		}
-		select {
-		case <-time.After(again):
-		case <-other:
-			signals = s.Signals
-		case <-signals:
-			return fmt.Errorf("left in place: %w", err)
-		}
-	}
-}
-
-func (s *session) sayAway(before []time.Duration) {
-	for i, a := range s.attachments {
-		if away := a.Away() - before[i]; away > 0 && !s.quiet {
-			fmt.Fprintf(s.Stderr, "the link of %s was away for %v\n", names.OneWord(a.Interface()), away.Round(10*time.Millisecond))
-		}
-	}
-}
-
-// again is the time between tries to take a program off.
-const again = 100 * time.Millisecond
 
 // echo is how long another signal counts as the first: a terminal and timeout(1)
 // may both send one Ctrl-C. Draining seldom takes longer.
