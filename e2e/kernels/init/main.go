@@ -67,6 +67,7 @@ func mount() error {
 		{"proc", "/proc"},
 		{"sysfs", "/sys"},
 		{"devtmpfs", "/dev"},
+		{"devpts", "/dev/pts"},
 		{"tmpfs", "/tmp"},
 		{"tmpfs", "/run"},
 		{"cgroup2", "/sys/fs/cgroup"},
