@@ -93,6 +93,7 @@ func TestByHand(t *testing.T) {
 		filter.Binary{Op: filter.Modulo, Left: load, Right: filter.Number(0)},
 		filter.Binary{Op: filter.ShiftLeft, Left: load, Right: filter.Number(32)},
 		filter.Binary{Op: filter.ShiftRight, Left: load, Right: filter.Binary{Op: filter.Add, Left: load, Right: filter.Number(31)}},
+		filter.Binary{Op: filter.ShiftLeft, Left: filter.Number(1), Right: filter.Binary{Op: filter.Add, Left: load, Right: filter.Number(31)}},
 		filter.Load{Layer: filter.IPLayer, Offset: filter.Number(math.MaxUint32), Size: 1},
 		filter.Load{Layer: filter.TCPLayer, Offset: filter.Number(math.MaxUint32 - 19), Size: 4},
 		filter.Load{Layer: filter.ICMPLayer, Offset: filter.Binary{Op: filter.Subtract, Left: filter.Number(0), Right: load}, Size: 2},

@@ -29,10 +29,13 @@ func TestPacketSocket(t *testing.T) {
 	expressions, frames := newExpressions(seed), newFrames(seed)
 	buffer := make([]byte, 1<<16)
 	sent, matched := 0, 0
-	for range 120 {
+	for i := range 120 {
 		f := expressions.next()
 		for asksForBytes(f.Root) {
 			f = expressions.next()
+		}
+		if i%4 == 0 { // random ones seldom ask for tags
+			f = parse(t, []string{"vlan 10", "vlan 4095 and not vlan 20", "vlan and ip", "not vlan", "ether proto 0x88a8", "not ether proto 0x8100"}[i/4%6])
 		}
 		f = &filter.Filter{Root: filter.Or{filter.EtherAddress{Direction: filter.Source, Address: marker}, f.Root}}
 		attach(t, receiver, f, compile(t, f, classic.Options{TagBeside: true}))
