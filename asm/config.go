@@ -204,7 +204,7 @@ func (cfg Config) Check() error {
 		return err
 	}
 	if cfg.Sample.N > MaxSample {
-		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, MaxSample)
+		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, uint32(MaxSample))
 	}
 	_, err := cfg.transport()
 	return err

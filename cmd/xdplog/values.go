@@ -225,7 +225,7 @@ func parseSnapLen(s string) (int, error) {
 func parseSample(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || n == 0 || n > asm.MaxSample {
-		return 0, fmt.Errorf("must be a whole number from 1 to %d", asm.MaxSample)
+		return 0, fmt.Errorf("must be a whole number from 1 to %d", uint32(asm.MaxSample))
 	}
 	return uint32(n), nil
 }

@@ -103,9 +103,6 @@ func (o *output) flush() (packets int, err error) {
 	return packets, err
 }
 
-// pending is how many bytes the file has when everything is in it.
-func (o *output) pending() int64 { return o.size + int64(len(o.blocks)) }
-
 // regular reports whether it is a file, and no pipe or device.
 func (o *output) regular() bool {
 	info, err := o.file.Stat()
