@@ -43,6 +43,18 @@ var promises = []promise{
 	{"program at tc, mmap without time stamps, times XDP's", "TestRun", "tc-mmap-none/xdp", 1.3, false},
 	{"program, a wake-up per event, times mmap", "TestRun", "wakeup-each/mmap", 25, true},
 
+	{"packets of 64 bytes, mmap as part of perf", "PacketBytes/size=64", "mmap/perf", 0.4, false},
+	{"packets of 512 bytes, mmap as part of perf", "PacketBytes/size=512", "mmap/perf", 0.4, false},
+	{"packets of 1500 bytes, mmap as part of perf", "PacketBytes/size=1500", "mmap/perf", 0.4, false},
+	{"-w of 64-byte packets, times tcpdump's rate", "Write/size=64", "rate-of-tcpdump", 1.4, true},
+	{"-w of 64-byte packets, part of tcpdump's CPU time", "Write/size=64", "cpu-of-tcpdump", 0.7, false},
+	{"-w of 1500-byte packets, times tcpdump's rate", "Write/size=1500", "rate-of-tcpdump", 1, true},
+	{"--keep in a flood, % of a CPU", "Keep", "%CPU", 1, false},
+	{"counting, 1 source, part of a record", "Count/sources=1", "of-record", 0.7, false},
+	{"counting, 1,000 sources, part of a record", "Count/sources=1000", "of-record", 0.7, false},
+	{"counting, 100,000 sources, part of a record", "Count/sources=100000", "of-record", 0.7, false},
+	{"reading a table of 100,000 sources every second, % of a CPU", "Count/sources=100000", "%CPU", 1, false},
+
 	{"lost of 10,000,000, mmap, -o none", "Command/output=none/transport=mmap", "lost", 0, false},
 	{"reader, mmap, ns an event", "Read/mmap", "read-ns/event", 10, false},
 	{"reader, mmap, allocations an event", "Read/mmap", "allocs/op", 0, false},
