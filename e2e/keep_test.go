@@ -48,7 +48,7 @@ func TestKeep(t *testing.T) {
 	if last := packets[len(packets)-1]; len(last.data) != 14+20+8+77 {
 		t.Errorf("the last packet has %d bytes", len(last.data))
 	}
-	if end.status != 0 || !strings.Contains(end.stderr, "written over by later ones") {
+	if end.status != 0 || !strings.Contains(end.stderr, "were written over by later ones") {
 		t.Errorf("status %d:\n%s", end.status, end.stderr)
 	}
 	lab.wantNoProgram(t)

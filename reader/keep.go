@@ -127,8 +127,15 @@ func (s *keptSource) dump() error {
 	if s.copied == nil {
 		s.copied = make([]byte, len(s.memory))
 	}
-	// Only the copy keeps the programs from going on.
-	copy(s.copied, s.memory)
+	// Only the copy keeps the programs from going on: of a ring that has not gone round
+	// it is as much as there is.
+	for at := 0; at < len(s.memory); at += s.stride {
+		used := s.stride
+		if head := (*wire.Ring)(unsafe.Pointer(&s.memory[at])).Head; head < s.ring {
+			used = min(used, wire.RingSize+int(head))
+		}
+		copy(s.copied[at:at+used], s.memory[at:])
+	}
 	s.rings(func(ring *wire.Ring, _ []byte) {
 		atomic.StoreUint64(&ring.Head, 0)
 		atomic.StoreUint64(&ring.Last, 0)

@@ -33,6 +33,8 @@ func (o *options) checkKeep(given *pflag.FlagSet) error {
 		return usage("--keep is the size of the buffers: it excludes --buffer")
 	case o.transport.fixed && o.transport.Transport != asm.Mmap:
 		return usage("--keep is in the rings of transport mmap, not %s", o.transport)
+	case o.ring.Every > 0 && o.ring.Count > 0:
+		return usage("--keep writes at the end, too: it excludes -G with -W, which end with a file")
 	case o.clock == asm.NoClock:
 		return usage("--keep puts packets in the order of their times: it excludes --time none")
 	}
@@ -66,7 +68,7 @@ func parseKeep(s string) (run.Keep, error) {
 	}
 	size, err := parseSize(s)
 	if err != nil || size <= 0 {
-		return run.Keep{}, errors.New("must be a size up to 1GiB, or a time: 64MiB, 30s")
+		return run.Keep{}, errors.New("must be a size from 4KiB to 1GiB, or a time: 64MiB, 30s")
 	}
 	return run.Keep{Bytes: size}, nil
 }

@@ -60,7 +60,10 @@ func (w *Writer) addStatistics() error {
 		s := statistics{began: w.started, ended: now, delivered: i.packets - i.before.packets}
 		i.before.packets = i.packets
 		if counters != nil {
-			c := upTo(*counters, i.packets)
+			c := *counters
+			if !w.all {
+				c = upTo(c, i.packets)
+			}
 			here := since(c, i.before.counters)
 			i.before.counters = c
 			s.received, s.accepted, s.dropped = &here.Seen, new(here.Matched()), &here.Lost

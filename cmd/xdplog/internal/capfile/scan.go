@@ -14,6 +14,7 @@ type scanner struct {
 	offset int64  // in the stream, of chunk[0]
 	mark   int64  // in the stream, where the block at hand begins: for errors
 	least  int    // bytes to read at a time; 0: chunkSize
+	ended  error  // of reading: there is no more
 
 	// fresh returns memory for the next chunk, of at least so many bytes. What was
 	// handed out of the one before stays valid for as long as its owner keeps it.
@@ -65,15 +66,19 @@ func (s *scanner) fill(n int) error {
 	s.offset += int64(s.at)
 	s.chunk, s.at = memory[:have], 0
 	for len(s.chunk) < n {
-		got, err := s.from.Read(memory[len(s.chunk):cap(memory)])
+		got := 0
+		if s.ended == nil {
+			got, s.ended = s.from.Read(memory[len(s.chunk):cap(memory)])
+		}
 		s.chunk = memory[:len(s.chunk)+got]
 		switch {
-		case err == io.EOF && len(s.chunk) == 0:
+		case s.ended == nil || len(s.chunk) >= n: // what came with an error comes first
+		case s.ended == io.EOF && len(s.chunk) == 0:
 			return io.EOF
-		case err == io.EOF && len(s.chunk) < n:
+		case s.ended == io.EOF:
 			return io.ErrUnexpectedEOF
-		case err != nil && err != io.EOF:
-			return err
+		default:
+			return s.ended
 		}
 	}
 	return nil

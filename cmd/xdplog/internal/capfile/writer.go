@@ -39,6 +39,7 @@ type Writer struct {
 	reopens bool   // it has a file of its own, and no pipe or device
 	held    bool   // the file has a packet
 	options []byte // of the packet that is being written
+	all     bool   // see WriterOptions
 	tail    int64  // bytes of what will stand behind the packets
 }
 
@@ -47,6 +48,7 @@ type WriterOptions struct {
 	SnapLen int    // bytes of each packet, 1 to [MaxSnapLen]
 	Pcap    bool   // the classic format, not pcapng
 	Filter  string // of the packets of interfaces, for people; "": none
+	All     bool   // statistics are of all that was captured, also of what is not written
 	Ring    Ring
 	Then    Then
 	Read    []fs.FileInfo // files that are not to be replaced
@@ -100,7 +102,7 @@ func Create(name string, o WriterOptions, interrupted <-chan os.Signal) (*Writer
 
 func newWriter(out *output, o WriterOptions) *Writer {
 	return &Writer{
-		out: out, form: formOf(o), snapLen: o.SnapLen, pcap: o.Pcap,
+		out: out, form: formOf(o), snapLen: o.SnapLen, pcap: o.Pcap, all: o.All,
 		started: time.Now(), numbers: make(map[int]int),
 	}
 }

@@ -47,6 +47,14 @@ func (k Keep) ring() (int, error) {
 	return min(1<<(bits.Len(uint(each))-1), asm.MaxBuffer/2), nil
 }
 
+// binarySize is a number of bytes in the largest unit of which there is one.
+func binarySize(bytes int) string {
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return fmt.Sprintf("%.4g MiB", float64(bytes)/(1<<20))
+}
+
 // keeping has the program's rings be as large as is to be kept.
 func (o *Options) keeping() (err error) {
 	if o.Program.Keep {

@@ -133,6 +133,7 @@ func (o *Options) record(env Environment, say func(string)) (*capfile.Writer, er
 		fmt.Fprintln(env.Stderr, "a pcap file keeps packets, times and lengths: not interfaces, filter, directions, verdicts, comments and counters, as pcapng does")
 	}
 	about := capfile.WriterOptions{SnapLen: o.SnapLen, Pcap: o.Pcap, Filter: o.filter(), Ring: o.Ring, Say: say}
+	about.All = o.Count == 0 && (o.Program.Keep || o.Skip > 0)
 	about.Ring.Location = o.Location
 	about.Then = capfile.Then{Command: o.Then, Output: env.Stderr}
 	if file := term.File(env.Stderr); file != nil && o.output().Name != "json" {

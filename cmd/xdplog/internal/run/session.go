@@ -241,18 +241,22 @@ func (s *session) conclude(p *pump, drained error) error {
 		return err
 	}
 	skipped := p.skipped.Load()
-	missing := counters.Captured - min(counters.Captured, p.taken())
+	captured := counters.Captured
+	if s.release != nil { // what was written over is not there to be written
+		captured = min(captured, p.delivered)
+	}
+	missing := captured - min(captured, p.taken())
 	if s.counted {
 		skipped, missing = min(s.skip, counters.Captured), 0
 	}
 	switch {
 	case drained != nil:
-		err = fmt.Errorf("%w: %s", drained, p.unwritten(counters.Captured))
+		err = fmt.Errorf("%w: %s", drained, p.unwritten(captured))
 	case p.failure() != nil:
-		err = fmt.Errorf("%w: %s", p.failure(), p.unwritten(counters.Captured))
+		err = fmt.Errorf("%w: %s", p.failure(), p.unwritten(captured))
 	case p.err != nil:
 		err = p.err
-	case !s.counted && s.release == nil && p.delivered < counters.Captured:
+	case !s.counted && p.delivered < captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", p.written.Load(), missing)
@@ -269,7 +273,7 @@ func (s *session) conclude(p *pump, drained error) error {
 	}
 	s.print(p, of)
 	if s.release != nil {
-		fmt.Fprintf(s.Stderr, "%d packets kept and written, %d written over by later ones\n", p.delivered, counters.Captured-min(counters.Captured, p.delivered))
+		fmt.Fprintf(s.Stderr, "%d packets of those that were kept came out, %d were written over by later ones\n", p.delivered, counters.Captured-captured)
 	}
 	if skipped > 0 {
 		fmt.Fprintf(s.Stderr, "%d of the captured packets were left out\n", skipped)

@@ -103,7 +103,7 @@ func (o *Options) transport() string {
 	case o.counts():
 		return o.memory()
 	case o.Program.Keep:
-		return fmt.Sprintf(", the last %.3g MiB a CPU kept", float64(o.Program.Buffer)/(1<<20))
+		return fmt.Sprintf(", the last %s a CPU kept", binarySize(o.Program.Buffer))
 	case o.FixedTransport:
 		return ""
 	}
