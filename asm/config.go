@@ -69,8 +69,8 @@ type Config struct {
 	// and bytes kept, from that header on. Default: of none.
 	RawIP []bool
 
-	// CPUs is the number of CPUs, which transports other than [Perf] need to
-	// know. For [Mmap] it must be that of the possible ones (see
+	// CPUs is the number of CPUs, which transports other than [Perf] and Count need to
+	// know; package loader says it where it is 0. For [Mmap] and Count it must be that of the possible ones (see
 	// [ebpf.PossibleCPU]): on others packets pass uncounted.
 	CPUs int
 

@@ -152,3 +152,14 @@ func TestFilterByHand(t *testing.T) {
 		}
 	}
 }
+
+// TestFilterRejects: a filter that contradicts itself is refused in one line, also where
+// code was emitted before that shows.
+func TestFilterRejects(t *testing.T) {
+	for _, expression := range []string{"tcp and udp", "pppoes 4 and tcp", "mpls 3 and tcp", "vxlan 7 and udp and tcp"} {
+		_, err := Program(Config{Filter: parseFilter(t, expression)})
+		if !errors.Is(err, ErrRejectsAll) || strings.Contains(err.Error(), "label") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", expression, err)
+		}
+	}
+}

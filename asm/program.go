@@ -77,6 +77,7 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 		if errors.Is(err, assemble.ErrTooFar) { // nothing but a filter makes a program that long
 			err = ErrTooLarge
 		}
+		err = rejection(err)
 		if err != nil {
 			return nil, err
 		}
@@ -96,6 +97,21 @@ func programSpec(at place, name string, insns bpf.Instructions) *ebpf.ProgramSpe
 	program.License = "Dual MIT/GPL" // bpf_perf_event_output is for GPL programs alone
 	program.Instructions = insns
 	return program
+}
+
+// rejection is the one of several errors that says that a filter contradicts itself, where
+// one does: the others are about what was not emitted because of it.
+func rejection(err error) error {
+	all, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	for _, one := range all.Unwrap() {
+		if errors.Is(one, match.ErrRejectsAll) {
+			return one
+		}
+	}
+	return err
 }
 
 // ProgramOf is the key of a program in the spec's Programs, by the number that its

@@ -442,3 +442,19 @@ func openTerminal(t testing.TB) (terminal, screen *os.File) {
 	t.Cleanup(func() { terminal.Close() })
 	return terminal, screen
 }
+
+// TestTopOccupied: where the XDP slot is somebody else's, the kernel counts all the same, at
+// the place that is taken then.
+func TestTopOccupied(t *testing.T) {
+	lab := newLab(t)
+	defer lab.passOn(t)()
+	capture := lab.top(t, "-o", "json")
+	lab.udp(t, 0, false, 53, 7, 18)
+	end := capture.stop(t)
+	if !strings.Contains(end.stderr, "counted in") {
+		t.Errorf("it does not count in the kernel:\n%s", end.stderr)
+	}
+	if last := end.lines[len(end.lines)-1]; !strings.Contains(last, `"total":{"packets":7,`) {
+		t.Errorf("the last table is %s", last)
+	}
+}

@@ -42,7 +42,7 @@ var ErrNoTracing = errors.New("no program can stand beside it")
 func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand, err error) {
 	cfg := opts.Config
 	if cfg.CPUs == 0 {
-		if cfg.CPUs, err = CPUs(cfg.Transport); err != nil {
+		if cfg.CPUs, err = cpusOf(cfg); err != nil {
 			return nil, err
 		}
 	}

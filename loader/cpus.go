@@ -35,6 +35,14 @@ func CPUs(transport asm.Transport) (int, error) {
 	return possibleCPUs()
 }
 
+// cpusOf is how many CPUs a program of a config is made for.
+func cpusOf(cfg asm.Config) (int, error) {
+	if cfg.Count != nil {
+		return possibleCPUs()
+	}
+	return CPUs(cfg.Transport)
+}
+
 // possibleCPUs is how many there may ever be.
 func possibleCPUs() (int, error) {
 	possible, err := ebpf.PossibleCPU()

@@ -30,10 +30,7 @@ import (
 // descriptor of its own. It needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. The
 // errors are those of [asm.Program] and [LoadSpec].
 func Load(cfg asm.Config) (*ebpf.Collection, error) {
-	cpus, err := CPUs(cfg.Transport)
-	if cfg.Count != nil {
-		cpus, err = possibleCPUs()
-	}
+	cpus, err := cpusOf(cfg)
 	if err != nil {
 		return nil, err
 	}

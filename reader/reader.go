@@ -52,7 +52,8 @@ type Reader struct {
 }
 
 // New returns a reader of a collection that was loaded from [asm.Program]'s
-// spec. The collection must stay open as long as the reader. A collection has one
+// spec. Of one that only counts ([asm.Count]) there are no events: see [Table].
+// The collection must stay open as long as the reader. A collection has one
 // reader at a time: the error of another wraps [ErrInUse].
 //
 // Of a program with transport perf it opens a buffer on every CPU that is

@@ -105,7 +105,7 @@ func openTable(rows *ebpf.Map) (t countTable, err error) {
 	return t, nil
 }
 
-// By is what is counted by.
+// By is what is counted by. Keys of package tally have the same numbers: tally.By(t.By()).
 func (t *Table) By() wire.CountBy { return t.by }
 
 // Read calls each with what was counted since the last Read, a row after the other:

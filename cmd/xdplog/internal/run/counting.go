@@ -47,5 +47,5 @@ func (o *Options) memory() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(", counted in %.3g MiB", float64(o.Program.Count.Bytes(possible))/(1<<20))
+	return ", counted in " + binarySize(o.Program.Count.Bytes(possible))
 }

@@ -104,6 +104,9 @@ func (o *Options) file(ctx context.Context, env run.Environment) error {
 	if err := h.read(last); err != nil {
 		return err
 	}
+	if failed != nil && h.whole.Total() == (tally.Sum{}) { // an empty table would say that nobody has sent
+		return failed
+	}
 	_, err := env.Stdout.Write(o.append(nil, h.all(o, o.lines())))
 	return run.OneOf(failed, term.OrClosed(err))
 }
