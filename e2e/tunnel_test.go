@@ -194,10 +194,9 @@ func TestTunnels(t *testing.T) {
 				file.next(t)
 				file.next(t) // the marker
 			}
-			if said := file.stderr.String(); !matches(`link-type RAW \(Raw IP\)`, said) {
-				t.Errorf("of the file it says\n%s", said)
+			if end := file.wait(t); !matches(`link-type RAW \(Raw IP\)`, end.stderr) {
+				t.Errorf("of the file it says\n%s", end.stderr)
 			}
-			file.wait(t)
 		})
 	}
 }
