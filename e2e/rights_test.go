@@ -27,7 +27,7 @@ func nobody(capabilities ...uintptr) *syscall.SysProcAttr {
 func TestCapabilities(t *testing.T) {
 	lab := newLab(t)
 	admit(t, func(words ...string) {
-		cmd := command("-i", right(0))
+		cmd := command("-i", right(0), "--transport", "perf")
 		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 		launch(t, lab.right, cmd).read().complains(t, 1, words...)
 	})
