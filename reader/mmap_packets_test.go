@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
 )
@@ -101,12 +102,19 @@ func testPacketRing(t *testing.T, cfg asm.Config) {
 func TestPacketRingFull(t *testing.T) {
 	pinned(t)
 	program, reader := setupConfig(t, asm.Config{Transport: asm.Mmap, SnapLen: 9000, Buffer: 4096}, Options{})
+	notRun := uint64(0)
 	for i, step := range []struct{ length, captured, lost uint64 }{
 		{4096, 0, 1}, {60, 1, 1}, {3000, 2, 1}, {3000, 2, 2}, {60, 3, 2},
 	} {
-		if _, err := program.Run(&ebpf.RunOptions{Data: longFrame(int(step.length), i)}); err != nil {
+		_, err := program.Run(&ebpf.RunOptions{Data: longFrame(int(step.length), i)})
+		if i == 0 && errors.Is(err, unix.EMSGSIZE) { // Linux 5.10 runs none that long
+			notRun = 1
+			continue
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+		step.lost -= notRun
 		counters, err := reader.Counters()
 		if err != nil {
 			t.Fatal(err)
