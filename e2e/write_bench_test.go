@@ -74,7 +74,7 @@ func writeFlood(b *testing.B, size int, tcpdump bool) (rate, lost, cpu float64) 
 		p = launch(b, lab.right, exec.Command("tcpdump", "-n", "-i", right(0), "-B", "8192", "-w", name, "udp")).read()
 		p.stderr.await(listening)
 	} else {
-		p = start(b, lab.right, "-i", right(0), "-w", name, "udp").listens(b)
+		p = start(b, lab.right, "-i", right(0), "--buffer", "8MiB", "-w", name, "udp").listens(b)
 	}
 	flood := lab.flood(b, 0, cpus(b)[0], floodFrame(size, layers.EthernetTypeIPv4), alike)
 	before, begin := p.cpuTime(b), time.Now()
