@@ -70,7 +70,7 @@ func (r packetRing) submit(b *builder, lost label) {
 	r.room(b, lost)
 	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), size, bpf.Word))
 	r.before(b)
-	b.JumpIf(size, bpf.JLE, 0, copied) // by which Linux 6.1, too, sees that behind it is 1 or more
+	b.JumpIf(size, bpf.JLE, 0, copied)                  // by which Linux 6.1, too, sees that behind it is 1 or more
 	b.Emit(bpf.Add.Imm(record, int32(wire.RecordSize))) // behind it
 	b.place.packet(b, record, size)
 	b.Emit(bpf.Sub.Imm(record, int32(wire.RecordSize)))
