@@ -29,7 +29,9 @@ type Engine struct {
 // New returns the engine of a config, of which it takes the filter and the sampling:
 // the rest is about the kernel. It fails where [asm.Program] would.
 func New(cfg asm.Config) (*Engine, error) {
-	cfg.Transport, cfg.CPUs = asm.Perf, 0
+	// How records leave the kernel, and what is counted or kept there, is not its business.
+	cfg.Transport, cfg.CPUs, cfg.SnapLen = asm.Perf, 0, 0
+	cfg.Count, cfg.Keep, cfg.Until = nil, false, nil
 	if err := cfg.Check(); err != nil {
 		return nil, fmt.Errorf("make an engine: %w", err)
 	}

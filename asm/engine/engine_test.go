@@ -143,3 +143,17 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// TestNewOfAnyProgram: what a config says of the kernel alone does not keep an engine from
+// being made of it.
+func TestNewOfAnyProgram(t *testing.T) {
+	for _, cfg := range []asm.Config{
+		{Count: &asm.Count{}},
+		{Transport: asm.Mmap, SnapLen: asm.Mmap.MaxSnapLen()},
+		{Transport: asm.Mmap, SnapLen: 100, Keep: true, Until: &filter.Filter{Root: filter.Constant(true)}},
+	} {
+		if _, err := New(cfg); err != nil {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+}

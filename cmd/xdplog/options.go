@@ -94,7 +94,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	flags.Var(value[string]{&o.metrics, metrics.ParseAddress, "ADDR"}, "metrics", "Prometheus endpoint: loopback's port, or address:port; default: none")
 	flags.Var(value[int]{&o.sources, parseSources, "N"}, "metrics-sources", "the N largest sources by name in the metrics (default: none)")
 	o.addStyle(cmd)
-	addSwitch(flags, &o.dump, "dump", "d", "print the program that would run, and leave")
+	addSwitch(flags, &o.dump, "dump", "d", "print the program (of transport perf, unless one is given), and leave")
 	addSwitch(flags, &o.list, "list-interfaces", "D", "print the interfaces, what is on them, where xdplog could be, and leave")
 	o.addQuiet(flags)
 	addGranted(flags)
