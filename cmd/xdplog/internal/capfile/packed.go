@@ -1,9 +1,11 @@
 package capfile
 
 import (
+	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
@@ -21,17 +23,30 @@ var packings = [...]struct {
 }{
 	{"\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
 	{"\x28\xb5\x2f\xfd", unpackZstd},
-	{"\x04\x22\x4d\x18", func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }},
-	{"\xfd7zX", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+	{"\x04\x22\x4d\x18", unpackLZ4},
+	{"\x02\x21\x4c\x18", unpackLZ4}, // the older format, of lz4 -l
+	{"\xfd7zX", unpackXz},
 	{"BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
 }
 
 // toolsFor are the tools that unpack what is not unpacked here.
-var toolsFor = [...]struct{ magic, tool string }{{"\x1f\x9d", "gzip"}, {"LZIP", "lzip"}}
+var toolsFor = [...]struct{ magic, tool string }{{"\x1f\x9d", "gzip"}, {"LZIP", "lzip"}, {"\x5d\x00\x00", "xz"}}
+
+// unpackXz leaves what the library can't read to the tool: it has no filters before
+// LZMA2, such as delta, of which the header of the first block has the number.
+func unpackXz(r io.Reader) (io.Reader, error) {
+	ahead := bufio.NewReader(r)
+	if head, _ := ahead.Peek(14); len(head) == 14 && head[12] != 0 && head[13]&3 != 0 {
+		return nil, errPacked("xz")
+	}
+	return xz.NewReader(ahead)
+}
 
 // mostWindow is how far back a file packed by zstd may refer, which is the memory that
 // unpacking takes: as far as zstd itself goes without --long.
 const mostWindow = 128 << 20
+
+func unpackLZ4(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }
 
 func unpackZstd(r io.Reader) (io.Reader, error) {
 	// A goroutine of its own would read on while nobody waits for it to end.
@@ -41,11 +56,15 @@ func unpackZstd(r io.Reader) (io.Reader, error) {
 // unpack has the file unpacked, of which some is in the scanner, where it is packed,
 // and returns how it begins then.
 func (f *File) unpack(magic []byte, rest io.Reader) ([]byte, error) {
+	magic, err := f.scanner.stepOver(magic)
+	if err != nil {
+		return nil, cut(err)
+	}
 	for _, p := range packings {
 		if !strings.HasPrefix(string(magic), p.magic) {
 			continue
 		}
-		unpacked, err := p.unpack(io.MultiReader(bytes.NewReader(bytes.Clone(f.scanner.chunk)), rest))
+		unpacked, err := p.unpack(io.MultiReader(bytes.NewReader(bytes.Clone(f.scanner.chunk[f.scanner.at:])), rest))
 		if err != nil {
 			return nil, cut(err)
 		}
@@ -55,6 +74,25 @@ func (f *File) unpack(magic []byte, rest io.Reader) ([]byte, error) {
 	for _, t := range toolsFor {
 		if strings.HasPrefix(string(magic), t.magic) {
 			return nil, errPacked(t.tool)
+		}
+	}
+	return magic, nil
+}
+
+// stepOver has the skippable frames behind it with which a file of zstd's or lz4's
+// format may begin (RFC 8878, section 3.1.2), as all of pzstd do, and returns how what
+// follows begins.
+func (s *scanner) stepOver(magic []byte) ([]byte, error) {
+	for len(magic) == 4 && magic[0]&0xf0 == 0x50 && string(magic[1:]) == "\x2a\x4d\x18" {
+		head, err := s.next(8)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.next(int(binary.LittleEndian.Uint32(head[4:]))); err != nil {
+			return nil, err
+		}
+		if magic, err = s.peek(4); err != nil {
+			return nil, err
 		}
 	}
 	return magic, nil

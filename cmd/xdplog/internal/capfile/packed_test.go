@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/hex"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +31,15 @@ func TestPacked(t *testing.T) {
 	for name, writer := range map[string]func(io.Writer) io.WriteCloser{
 		"gzip": func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
 		"zstd": func(w io.Writer) io.WriteCloser { z, err := zstd.NewWriter(w); return must(z, err) },
-		"lz4":  func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) },
-		"xz":   func(w io.Writer) io.WriteCloser { z, err := xz.NewWriter(w); return must(z, err) },
+		"lz4 -l": func(w io.Writer) io.WriteCloser {
+			z := lz4.NewWriter(w)
+			if err := z.Apply(lz4.LegacyOption(true)); err != nil {
+				t.Fatal(err)
+			}
+			return z
+		},
+		"lz4": func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) },
+		"xz":  func(w io.Writer) io.WriteCloser { z, err := xz.NewWriter(w); return must(z, err) },
 	} {
 		pack := func(b []byte) []byte {
 			var packed bytes.Buffer
@@ -46,7 +54,13 @@ func TestPacked(t *testing.T) {
 		}
 		whole := pack(file)
 		inTwo := append(pack(file[:1000]), pack(file[1000:])...) // as cat makes it of two
-		for _, b := range [][]byte{whole, inTwo} {
+		files := [][]byte{whole, inTwo}
+		switch name {
+		case "zstd", "lz4": // pzstd writes such a frame before each
+			skippable := []byte("\x5a\x2a\x4d\x18\x03\x00\x00\x00abc")
+			files = append(files, slices.Concat(skippable, skippable, pack(file[:1000]), skippable, pack(file[1000:]), skippable))
+		}
+		for _, b := range files {
 			if got, _, _, err := read(t, b); err != nil || len(got) != packets {
 				t.Errorf("%s: %d packets, %v", name, len(got), err)
 			}
@@ -59,6 +73,12 @@ func TestPacked(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), "f") {
 				t.Errorf("%s, the first %d bytes of %d: %d packets, %v", name, cut, len(whole), len(got), err)
 			}
+		}
+	}
+	const filtered = "\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x03\x01" // a block with two filters
+	for name, b := range map[string]string{"gzip": "\x1f\x9dab", "lzip": "LZIP", "xz": filtered} {
+		if _, _, _, err := read(t, []byte(b)); err == nil || !strings.Contains(err.Error(), "is compressed: take "+name+" -dc") {
+			t.Errorf("%q: %v", b, err)
 		}
 	}
 	b, err := hex.DecodeString(bzipped)
