@@ -72,7 +72,7 @@ func (r packetRing) roomToKeep(b *builder, lost label) {
 	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
 	b.Note("ring.tail", bpf.LoadMem(bpf.R2, bpf.R1, int16(layout.OffTail), bpf.DWord))
 	b.JumpIf(bpf.R2, bpf.JNE, 0, lost)
-	b.JumpIf(need, bpf.JGT, int32(r.bytes-spare), lost)
+	b.JumpIf(need, bpf.JGT, int32(r.bytes-r.spare()), lost)
 }
 
 // linkBack has the entry know where the one before it begins.

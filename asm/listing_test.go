@@ -33,7 +33,7 @@ func TestFragments(t *testing.T) {
 		{"sample", func(b *builder) { b.sample(Sampling{N: 10}, "out") }},
 		{"sample-random", func(b *builder) { b.sample(Sampling{N: 10, Random: true}, "out") }},
 		{"perf", func(b *builder) { way(b, perfBuffer{}) }},
-		{"perf-bytes", func(b *builder) { way(b, perfBuffer{snapLen: unpadded(100)}) }},
+		{"perf-bytes", func(b *builder) { way(b, perfBuffer{snapLen: unpadded(100, wire.RecordSize)}) }},
 		{"ringbuf", func(b *builder) { way(b, ringBuffer{size: 4 << 20, cpus: 1}) }},
 		{"tally", func(b *builder) { b.tally(Count{}) }},
 		{"tally-conversation", func(b *builder) { b.tally(Count{By: wire.ByConversation, Rows: 1 << 16}) }},

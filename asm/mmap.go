@@ -26,6 +26,7 @@ import (
 type sharedRing struct {
 	slots int // of each CPU, a power of two
 	cpus  int
+	inner bool
 }
 
 func newSharedRing(cfg Config) (transport, error) {
@@ -51,7 +52,7 @@ func (r sharedRing) maps() map[string]*ebpf.MapSpec {
 			Name:       wire.EventsMap,
 			Type:       ebpf.Array,
 			KeySize:    4,
-			ValueSize:  uint32(wire.RingBytes(r.slots)),
+			ValueSize:  uint32(wire.RingBytes(r.slots * recordSize(r.inner) / wire.RecordSize)),
 			MaxEntries: uint32(r.cpus),
 			Flags:      flagMmapable,
 		},
@@ -80,7 +81,7 @@ func (r sharedRing) begin(b *builder) {
 	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(layout.OffHead), bpf.DWord))
 	b.Emit(
 		bpf.And.Imm(bpf.R1, int32(r.slots-1)),
-		bpf.LSh.Imm(bpf.R1, int32(bits.TrailingZeros(uint(wire.RecordSize)))),
+		bpf.LSh.Imm(bpf.R1, int32(bits.TrailingZeros(uint(recordSize(r.inner))))),
 		bpf.Mov.Reg(record, bpf.R0),
 		bpf.Add.Imm(record, int32(wire.RingSize)),
 		bpf.Add.Reg(record, bpf.R1),

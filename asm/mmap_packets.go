@@ -21,10 +21,11 @@ type packetRing struct {
 	snapLen int
 	cpus    int
 	keep    bool // entries are written over, see keep.go
+	inner   bool
 }
 
 // spare is what is always free at head, so that a record can be begun there.
-const spare = wire.EntrySize + wire.RecordSize
+func (r packetRing) spare() int { return wire.EntrySize + recordSize(r.inner) }
 
 func newPacketRing(cfg Config, buffer int) (transport, error) {
 	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs, keep: cfg.Keep}, nil
@@ -32,7 +33,8 @@ func newPacketRing(cfg Config, buffer int) (transport, error) {
 
 func (r packetRing) maps() map[string]*ebpf.MapSpec {
 	specs := sharedRing{slots: 1, cpus: r.cpus}.maps()
-	specs[wire.EventsMap].ValueSize = uint32(wire.PacketRingBytes(r.bytes, r.snapLen)+7) &^ 7
+	behind := recordSize(r.inner) - wire.RecordSize // the first cache line
+	specs[wire.EventsMap].ValueSize = uint32(wire.PacketRingBytes(r.bytes, behind+r.snapLen)+7) &^ 7
 	return specs
 }
 
@@ -63,21 +65,21 @@ func (r packetRing) submit(b *builder, lost label) {
 	b.Block(short)
 	b.Emit(
 		bpf.Mov.Reg(need, size),
-		bpf.Add.Imm(need, int32(spare+7)),
+		bpf.Add.Imm(need, int32(r.spare()+7)),
 		bpf.And.Imm(need, ^7),
 	)
 
 	r.room(b, lost)
 	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), size, bpf.Word))
 	r.before(b)
-	b.JumpIf(size, bpf.JLE, 0, copied)                  // by which Linux 6.1, too, sees that behind it is 1 or more
-	b.Emit(bpf.Add.Imm(record, int32(wire.RecordSize))) // behind it
+	b.JumpIf(size, bpf.JLE, 0, copied)                 // by which Linux 6.1, too, sees that behind it is 1 or more
+	b.Emit(bpf.Add.Imm(record, int32(b.recordSize()))) // behind it
 	b.place.packet(b, record, size)
-	b.Emit(bpf.Sub.Imm(record, int32(wire.RecordSize)))
+	b.Emit(bpf.Sub.Imm(record, int32(b.recordSize())))
 	b.JumpIf(bpf.R0, bpf.JEq, 0, copied)
 	b.Emit(bpf.Mov.Imm(bpf.R1, 0)) // never: the packet has these bytes
 	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), bpf.R1, bpf.Word))
-	b.Emit(bpf.Mov.Imm(need, int32(spare)))
+	b.Emit(bpf.Mov.Imm(need, int32(r.spare())))
 	b.Block(copied)
 
 	b.Note("ring", bpf.LoadMem(bpf.R1, stack, layout.RingSlot, bpf.DWord))
@@ -115,7 +117,7 @@ func (r packetRing) room(b *builder, lost label) {
 	b.Emit(
 		bpf.Sub.Reg(bpf.R2, bpf.R3), // in use
 		bpf.Mov.Reg(bpf.R3, need),
-		bpf.Add.Imm(bpf.R3, int32(spare)),
+		bpf.Add.Imm(bpf.R3, int32(r.spare())),
 		bpf.Mov.Imm(bpf.R4, int32(r.bytes)),
 		bpf.Sub.Reg(bpf.R4, bpf.R3), // may be in use: less than 0 where the entry is larger than the ring
 	)

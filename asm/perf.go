@@ -23,7 +23,7 @@ func newPerfBuffer(cfg Config) (transport, error) {
 			return nil, err
 		}
 	}
-	return perfBuffer{snapLen: unpadded(cfg.leastBytes()), wake: cfg.Wake}, nil
+	return perfBuffer{snapLen: unpadded(cfg.leastBytes(), recordSize(false)), wake: cfg.Wake}, nil
 }
 
 // leastBytes is SnapLen, or what it takes to put a tag in its place that may be beside a packet.
@@ -50,12 +50,12 @@ const (
 // puts no padding: samples are multiples of 8. So all that follows the record
 // of a packet that is cut is of the packet, and where it is not cut, its length
 // tells where the padding begins: see [wire.Record.Packet].
-func unpadded(snapLen int) int {
+func unpadded(snapLen, record int) int {
 	if snapLen == 0 {
 		return 0
 	}
-	const before = perfHeader + wire.RecordSize
-	whole := min(max(snapLen, wire.MinPacket), MaxSnapLen)
+	before := perfHeader + record
+	whole := min(max(snapLen, wire.MinPacket), MaxSnapLen-(record-wire.RecordSize))
 	return whole + -(before+whole)&7
 }
 
@@ -78,7 +78,7 @@ func (p perfBuffer) submit(b *builder, lost label) {
 	p.flags(b)
 	b.Emit(
 		bpf.Mov.Reg(bpf.R4, record),
-		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)),
+		bpf.Mov.Imm(bpf.R5, int32(b.recordSize())),
 	)
 	output := bpf.FnPerfEventOutput
 	if p.snapLen > 0 {

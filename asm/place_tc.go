@@ -204,25 +204,26 @@ func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 	plain := b.Fresh("no_tag_beside")
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R0, ctx)
 	b.JumpIf(bpf.R0, bpf.JEq, 0, plain)
-	const slot = layout.FilterSlot - int16(wire.RecordSize) - 8 // the filter is over
-	for i := int16(0); i < int16(wire.RecordSize); i += 8 {
+	size := int16(b.recordSize())
+	slot := layout.FilterSlot - size - 8 // the filter is over
+	for i := int16(0); i < size; i += 8 {
 		b.Emit(
 			bpf.LoadMem(bpf.R0, record, i, bpf.DWord),
 			bpf.StoreMem(stack, slot+i, bpf.R0, bpf.DWord),
 		)
 	}
 	skbVLANProto.LoadRaw(b.Builder, bpf.R0, ctx)
-	b.Note("vlan.tpid", bpf.StoreMem(stack, slot+int16(wire.RecordSize), bpf.R0, bpf.Half))
+	b.Note("vlan.tpid", bpf.StoreMem(stack, slot+size, bpf.R0, bpf.Half))
 	skbVLANTCI.LoadRaw(b.Builder, bpf.R0, ctx)
 	b.Emit(bpf.HostTo(bpf.BE, bpf.R0, bpf.Half))
-	b.Note("vlan.tci", bpf.StoreMem(stack, slot+int16(wire.RecordSize)+2, bpf.R0, bpf.Half))
+	b.Note("vlan.tci", bpf.StoreMem(stack, slot+size+2, bpf.R0, bpf.Half))
 	b.Emit(
 		bpf.Mov.Imm(bpf.R0, layout.TagLen), // so much less of the packet
 		bpf.LSh.Imm(bpf.R0, packetShift),
 		bpf.Sub.Reg(bpf.R3, bpf.R0),
 		bpf.Mov.Reg(bpf.R4, stack),
 		bpf.Add.Imm(bpf.R4, int32(slot)),
-		bpf.Mov.Imm(bpf.R5, int32(wire.RecordSize)+layout.TagLen),
+		bpf.Mov.Imm(bpf.R5, int32(size)+layout.TagLen),
 	)
 	b.Block(plain)
 	return bpf.FnPerfEventOutput

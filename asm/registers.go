@@ -3,6 +3,7 @@ package asm
 import (
 	"github.com/xdplog/xdplog/asm/internal/assemble"
 	"github.com/xdplog/xdplog/asm/internal/layout"
+	"github.com/xdplog/xdplog/asm/wire"
 )
 
 // Registers by their roles: see package layout.
@@ -24,6 +25,17 @@ type builder struct {
 	*assemble.Builder
 	place place
 	slot  uint8 // number of the program, among those of its collection
+	inner bool  // it looks into tunnels: records are two cache lines
+}
+
+// recordSize is the size of its records in bytes.
+func (b *builder) recordSize() int { return recordSize(b.inner) }
+
+func recordSize(inner bool) int {
+	if inner {
+		return wire.InnerRecordSize
+	}
+	return wire.RecordSize
 }
 
 func newBuilder(at place) *builder { return &builder{Builder: assemble.New(layout.Roles()), place: at} }

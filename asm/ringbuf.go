@@ -49,12 +49,12 @@ func (ringBuffer) begin(b *builder) { b.onStack() }
 func (r ringBuffer) submit(b *builder, lost label) {
 	b.Emit(
 		bpf.LoadMapPtr(bpf.R1, 0).WithReference(wire.EventsMap),
-		bpf.Mov.Imm(bpf.R2, int32(wire.RecordSize)),
+		bpf.Mov.Imm(bpf.R2, int32(b.recordSize())),
 		bpf.Mov.Imm(bpf.R3, 0),
 		bpf.FnRingbufReserve.Call(),
 	)
 	b.JumpIf(bpf.R0, bpf.JEq, 0, lost)
-	for i := int16(0); i < int16(wire.RecordSize); i += 8 {
+	for i := int16(0); i < int16(b.recordSize()); i += 8 {
 		b.Emit(
 			bpf.LoadMem(bpf.R1, record, i, bpf.DWord),
 			bpf.StoreMem(bpf.R0, i, bpf.R1, bpf.DWord),
@@ -82,7 +82,7 @@ func (r ringBuffer) submit(b *builder, lost label) {
 		bpf.Mov.Imm(bpf.R2, ringbufForceWakeup),
 		bpf.Sub.Imm(bpf.R0, int32(mark)),
 	)
-	b.JumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(wire.RecordSize+wire.RingbufHeader)), wake)
+	b.JumpIf(bpf.R0, bpf.JLT, int32(r.cpus*(b.recordSize()+wire.RingbufHeader)), wake)
 	b.Emit(bpf.Mov.Imm(bpf.R2, ringbufNoWakeup))
 	b.Block(wake)
 	b.Emit(

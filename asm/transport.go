@@ -124,8 +124,12 @@ func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 // onStack makes the record on the stack, for helpers that copy it.
 func (b *builder) onStack() {
+	slot := layout.RecordSlot
+	if b.inner {
+		slot = layout.InnerRecordSlot
+	}
 	b.Emit(
 		bpf.Mov.Reg(record, stack),
-		bpf.Add.Imm(record, int32(layout.RecordSlot)),
+		bpf.Add.Imm(record, int32(slot)),
 	)
 }

@@ -16,7 +16,7 @@ type Event struct {
 	// Of a program without a clock it is when the event was read.
 	Time time.Time
 
-	// Source and Destination are the outermost IP header's. The address is
+	// Source and Destination are the outermost IP header's, or see Tunnel. The address is
 	// not valid in an event that is not IP; the port is 0 without HasPorts.
 	Source, Destination netip.AddrPort
 
@@ -46,6 +46,11 @@ type Event struct {
 	HasTCPFlags bool
 	Fragment    bool // a fragment other than the first: no ports
 	Truncated   bool // the frame ends before the ports, or in a header before them: no ports
+
+	// Tunnel is what the packet travels in, of a program that looks into tunnels
+	// ([asm.Config.Inner]): all that is said above, but for Time, Interface, Length and what is
+	// not read out of the packet, is then the inner packet's.
+	Tunnel Tunnel
 }
 
 // Decode returns the event in a record. Bytes after the record are allowed.
@@ -110,4 +115,7 @@ func (e *Event) set(r *wire.Record, stamp *stamp) {
 	e.HasTCPFlags = flags&wire.FlagTCP != 0
 	e.Fragment = flags&wire.FlagFragment != 0
 	e.Truncated = flags&wire.FlagCut != 0
+	if e.Tunnel.Kind != wire.NoTunnel { // of an event that was here before
+		e.Tunnel = Tunnel{}
+	}
 }

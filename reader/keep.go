@@ -29,24 +29,25 @@ type keptSource struct {
 	stride   int
 	ring     uint64        // bytes of one, a power of two
 	age      time.Duration // of the oldest before the last; 0: any
+	tunnels  bool          // records have a second half
 	grace    *ebpf.Map
 	inner    *ebpf.Map
 	doorbell *ringbuf.Reader
 	rung     ringbuf.Record
 	asked    atomic.Bool
 
-	copied []byte        // of all rings
-	kept   []wire.Record // by time, not read yet
-	bytes  [][]byte      // of their packets
+	copied []byte             // of all rings
+	kept   []wire.InnerRecord // by time, not read yet
+	bytes  [][]byte           // of their packets
 }
 
-func newKept(coll *ebpf.Collection, snapLen int, age time.Duration) (_ *keptSource, err error) {
+func newKept(coll *ebpf.Collection, snapLen int, age time.Duration, inner bool) (_ *keptSource, err error) {
 	events := coll.Maps[wire.EventsMap]
-	size, err := packetRingSize(events, snapLen)
+	size, err := packetRingSize(events, snapLen, inner)
 	if err != nil {
 		return nil, err
 	}
-	s := &keptSource{stride: int(events.ValueSize()), ring: size, age: age}
+	s := &keptSource{stride: int(events.ValueSize()), ring: size, age: age, tunnels: inner}
 	for name, own := range map[string]**ebpf.Map{wire.GraceMap: &s.grace, wire.GraceInner: &s.inner} {
 		if coll.Maps[name] == nil {
 			err = fmt.Errorf("collection lacks map %q", name)
@@ -88,7 +89,9 @@ func (s *keptSource) read(into batch, clock *clock, latency time.Duration) (n in
 		return 0, nil
 	}
 	stamp := clock.stamp()
-	into.set(0, s.kept[:n], &stamp)
+	for i := range n {
+		into.event(i).setInner(&s.kept[i], &stamp)
+	}
 	for i := range into.packets[:min(n, len(into.packets))] {
 		into.packets[i].Data = s.bytes[i]
 	}
@@ -159,9 +162,12 @@ func (s *keptSource) dump() error {
 		last := entries[n-1].record.Time
 		entries = slices.DeleteFunc(entries, func(e keptEntry) bool { return last-e.record.Time > uint64(s.age) })
 	}
-	s.kept, s.bytes = make([]wire.Record, len(entries)), make([][]byte, len(entries))
+	s.kept, s.bytes = make([]wire.InnerRecord, len(entries)), make([][]byte, len(entries))
 	for i, e := range entries {
-		s.kept[i], s.bytes[i] = *e.record, e.packet
+		s.kept[i].Record, s.bytes[i] = *e.record, e.packet
+		if s.tunnels {
+			s.kept[i].Outer = *outerOf(e.record)
+		}
 	}
 	return nil
 }
@@ -175,21 +181,22 @@ type keptEntry struct {
 // far as nothing has been written over.
 func (s *keptSource) walk(memory []byte, to []keptEntry) []keptEntry {
 	ring := (*wire.Ring)(unsafe.Pointer(&memory[0]))
-	const spare = uint64(wire.EntrySize + wire.RecordSize)
+	size := recordSize(s.tunnels)
+	spare := uint64(wire.EntrySize + size)
 	first := len(to)
 	at, take := ring.Head, ring.Last
 	for take >= spare && take <= at && ring.Head+spare-(at-take) <= s.ring {
 		at -= take
 		bytes := memory[uint64(wire.RingSize)+at&(s.ring-1)&^7:]
 		entry := (*wire.Entry)(unsafe.Pointer(&bytes[0]))
-		size := int(entry.Size)
-		if uint64(wire.EntryBytes(size)) != take { // no program of ours wrote that
+		length := int(entry.Size)
+		if uint64(wire.EntryBytes(size-wire.RecordSize+length)) != take { // no program of ours wrote that
 			break
 		}
 		record := (*wire.Record)(unsafe.Pointer(&bytes[wire.EntrySize]))
 		e := keptEntry{record: record}
-		if size > 0 {
-			e.packet = record.PacketOf(bytes[wire.EntrySize+wire.RecordSize:][:size:size])
+		if length > 0 {
+			e.packet = record.PacketOf(bytes[wire.EntrySize+size:][:length:length])
 		}
 		to = append(to, e)
 		take = uint64(entry.Lost)

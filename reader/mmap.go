@@ -32,26 +32,29 @@ type mmapSource struct {
 	bytes  int        // of the rings
 	rings  []ring
 	sleeper
-	turn int // ring to look at first, so that a busy one does not starve others
+	turn  int  // ring to look at first, so that a busy one does not starve others
+	inner bool // records are two slots each
 }
 
 // ring is that of one CPU.
 type ring struct {
 	control *wire.Ring
-	slots   []wire.Record
-	tail    uint64 // records taken; what the shared memory says of it is for the program
+	slots   []wire.Record // of records of two slots: both
+	each    uint64        // how many slots a record takes
+	tail    uint64        // records taken; what the shared memory says of it is for the program
 }
 
-func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
+func newMmap(events, doorbell *ebpf.Map, inner bool) (*mmapSource, error) {
 	count := wire.RingSlots(int(events.ValueSize()))
-	if count < 1 || count&(count-1) != 0 {
+	each := recordSize(inner) / wire.RecordSize
+	if count < each || count&(count-1) != 0 {
 		return nil, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
 	}
 	bell, memory, err := mapRings(events, doorbell)
 	if err != nil {
 		return nil, err
 	}
-	s := &mmapSource{memory: memory, sleeper: sleeper{doorbell: bell}}
+	s := &mmapSource{memory: memory, sleeper: sleeper{doorbell: bell}, inner: inner}
 	for at := 0; at < len(memory); at += int(events.ValueSize()) {
 		base := unsafe.Pointer(&memory[at])
 		slots := unsafe.Add(base, wire.RingSize)
@@ -59,6 +62,7 @@ func newMmap(events, doorbell *ebpf.Map) (*mmapSource, error) {
 		s.rings = append(s.rings, ring{
 			control: control,
 			slots:   unsafe.Slice((*wire.Record)(slots), count),
+			each:    uint64(each),
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
 		})
 	}
@@ -104,11 +108,16 @@ func (s *mmapSource) take(into batch, clock *clock) (n int) {
 		}
 		count := min(waiting, uint64(into.len()-n))
 		for left := count; left > 0; {
-			records := r.slots[(r.tail+count-left)&uint64(len(r.slots)-1):] // to the ring's end
-			records = records[:min(uint64(len(records)), left)]
-			into.set(n, records, &stamp)
-			n += len(records)
-			left -= uint64(len(records))
+			records := r.slots[(r.tail+count-left)*r.each&uint64(len(r.slots)-1):] // to the ring's end
+			records = records[:min(uint64(len(records)), left*r.each)]
+			if s.inner {
+				into.setInner(n, records, &stamp)
+			} else {
+				into.set(n, records, &stamp)
+			}
+			taken := uint64(len(records)) / r.each
+			n += int(taken)
+			left -= taken
 		}
 		if count > 0 {
 			r.tail += count
@@ -125,12 +134,15 @@ func (s *mmapSource) take(into batch, clock *clock) (n int) {
 	return n
 }
 
+// count is how many records there is room for.
+func (r *ring) count() int { return len(r.slots) / int(r.each) }
+
 // waiting is how many records the ring holds. A head that no program of ours
 // would set loses what there is, and nothing else.
 func (r *ring) waiting() uint64 {
 	head := atomic.LoadUint64(&r.control.Head)
 	n := head - r.tail
-	if n > uint64(len(r.slots)) {
+	if n*r.each > uint64(len(r.slots)) {
 		r.tail = head
 		atomic.StoreUint64(&r.control.Tail, r.tail)
 		return 0
@@ -143,7 +155,7 @@ func (r *ring) waiting() uint64 {
 func (s *mmapSource) mark() (reached bool) {
 	ahead := uint64(1)
 	if s.busy {
-		ahead = uint64(max(1, len(s.rings[0].slots)/wire.WakeFraction))
+		ahead = uint64(max(1, s.rings[0].count()/wire.WakeFraction))
 	}
 	for i := range s.rings {
 		r := &s.rings[i]

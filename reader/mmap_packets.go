@@ -24,7 +24,8 @@ type packetSource struct {
 	bytes  int        // of the rings
 	rings  []packetRing
 	sleeper
-	turn int // ring to look at first
+	turn  int // ring to look at first
+	inner bool
 }
 
 // packetRing is that of one CPU.
@@ -33,14 +34,15 @@ type packetRing struct {
 	entries []byte          // the ring, and behind it room for the longest entry
 	size    uint64          // of the ring, a power of two
 	tail    uint64          // bytes taken; what the shared memory says of it is for the program
+	record  int             // size of one in bytes
 	lost    *[asMany]uint32 // as the last entry of each program says
 }
 
 // asMany is how many programs a record's slot tells apart.
 const asMany = 1 << (32 - wire.SlotShift)
 
-func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, error) {
-	size, err := packetRingSize(events, snapLen)
+func newPacketSource(events, doorbell *ebpf.Map, snapLen int, inner bool) (*packetSource, error) {
+	size, err := packetRingSize(events, snapLen, inner)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, er
 	if err != nil {
 		return nil, err
 	}
-	s := &packetSource{memory: memory, sleeper: sleeper{doorbell: bell}}
+	s := &packetSource{memory: memory, sleeper: sleeper{doorbell: bell}, inner: inner}
 	for stride, at := int(events.ValueSize()), 0; at < len(memory); at += stride {
 		control := (*wire.Ring)(unsafe.Pointer(&memory[at]))
 		s.rings = append(s.rings, packetRing{
@@ -56,6 +58,7 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, er
 			entries: memory[at+wire.RingSize : at+stride : at+stride],
 			size:    size,
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
+			record:  recordSize(inner),
 			lost:    new([asMany]uint32),
 		})
 	}
@@ -64,8 +67,9 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int) (*packetSource, er
 }
 
 // packetRingSize is how many bytes each ring of a map has for entries.
-func packetRingSize(events *ebpf.Map, snapLen int) (uint64, error) {
-	size := int(events.ValueSize()) - wire.PacketRingBytes(0, snapLen)
+func packetRingSize(events *ebpf.Map, snapLen int, inner bool) (uint64, error) {
+	behind := recordSize(inner) - wire.RecordSize // of a record's first half
+	size := int(events.ValueSize()) - wire.PacketRingBytes(0, behind+snapLen)
 	size &^= 7 // what rounds the value up
 	if size < 1 || size&(size-1) != 0 {
 		return 0, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
@@ -108,7 +112,11 @@ func (s *packetSource) take(into batch, clock *clock) (n int) {
 			if !ok {
 				break
 			}
-			into.event(n).set(record, &stamp)
+			event := into.event(n)
+			event.set(record, &stamp)
+			if s.inner {
+				event.Tunnel.set(outerOf(record))
+			}
 			if into.packets != nil {
 				before := &r.lost[record.Slot()]
 				into.packets[n].Dropped = uint64(lost - *before)
@@ -145,17 +153,22 @@ func (r *packetRing) next() (lost uint32, record *wire.Record, packet []byte, ok
 	at := r.entries[r.tail&(r.size-1)&^7:]
 	entry := (*wire.Entry)(unsafe.Pointer(&at[0]))
 	size := int(entry.Size)
-	if size > len(at)-wire.EntrySize-wire.RecordSize {
+	if size > len(at)-wire.EntrySize-r.record {
 		r.tail = atomic.LoadUint64(&r.control.Head)
 		return 0, nil, nil, false
 	}
-	r.tail += uint64(wire.EntryBytes(size))
+	r.tail += uint64(wire.EntryBytes(r.record - wire.RecordSize + size))
 	at = at[wire.EntrySize:]
 	record = (*wire.Record)(unsafe.Pointer(&at[0]))
 	if size == 0 {
 		return entry.Lost, record, nil, true
 	}
-	return entry.Lost, record, record.PacketOf(at[wire.RecordSize:][:size:size]), true
+	return entry.Lost, record, record.PacketOf(at[r.record:][:size:size]), true
+}
+
+// outerOf is the second half of a record in memory.
+func outerOf(r *wire.Record) *wire.Outer {
+	return &(*wire.InnerRecord)(unsafe.Pointer(r)).Outer
 }
 
 // mark sets at which head each program rings the doorbell, and reports whether

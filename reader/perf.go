@@ -28,7 +28,8 @@ type perfSource struct {
 	reader *perf.Reader
 	cpus   int // that have a buffer
 	sample perf.Record
-	record wire.Record
+	record wire.InnerRecord
+	inner  bool   // whether it has a second half
 	arena  []byte // holds the samples of the packets that were read last
 
 	dropped []uint64 // by CPU, since its last packet; nil: nobody knows of which program
@@ -51,7 +52,7 @@ const lockable = 512 << 10
 // newPerf opens buffers of the given size, or where 0 of the default or, if
 // that much can't be locked, of a smaller one. Of a program that is alone in them
 // it is known whose samples they have no room for.
-func newPerf(events *ebpf.Map, buffer int, alone bool) (*perfSource, error) {
+func newPerf(events *ebpf.Map, buffer int, alone, inner bool) (*perfSource, error) {
 	if list, err := os.ReadFile(onlineFile); err == nil && sparse(strings.TrimSpace(string(list))) {
 		return nil, fmt.Errorf("open perf buffers: %w (%s)", ErrSparseCPUs, strings.TrimSpace(string(list)))
 	}
@@ -63,10 +64,14 @@ func newPerf(events *ebpf.Map, buffer int, alone bool) (*perfSource, error) {
 	if buffer == 0 && errors.Is(err, errLocked) {
 		s, err = openPerf(events, lockable)
 	}
-	if err == nil && alone {
+	if err != nil {
+		return nil, err
+	}
+	s.inner = inner
+	if alone {
 		s.dropped = make([]uint64, s.cpus)
 	}
-	return s, err
+	return s, nil
 }
 
 // ErrSparseCPUs is why there is no reader of perf buffers on a machine of which a
@@ -157,17 +162,28 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 			s.lose(s.sample.CPU, s.sample.LostSamples) // the program counts them itself
 			continue
 		}
-		if err := s.record.Decode(s.sample.RawSample); err != nil {
+		if err := s.record.Record.Decode(s.sample.RawSample); err != nil {
 			return n, err
+		}
+		if s.inner {
+			if err := s.record.Outer.Decode(s.sample.RawSample[wire.RecordSize:]); err != nil {
+				return n, err
+			}
 		}
 		if n == 0 {
 			stamp = clock.stamp()
 			s.reader.SetDeadline(past)
 		}
-		into.event(n).set(&s.record, &stamp)
+		event := into.event(n)
+		event.set(&s.record.Record, &stamp)
+		sample := s.sample.RawSample
+		if s.inner {
+			event.Tunnel.set(&s.record.Outer)
+			sample = sample[wire.OuterSize:] // as if it were one of a record alone
+		}
 		if into.packets != nil {
 			into.packets[n].Dropped = s.lose(s.sample.CPU, 0)
-			into.packets[n].Data = slices.Clip(s.record.Packet(s.sample.RawSample))
+			into.packets[n].Data = slices.Clip(s.record.Packet(sample))
 			free = free[len(s.sample.RawSample):]
 		}
 		n++

@@ -19,15 +19,16 @@ type ringbufSource struct {
 	reader *ringbuf.Reader
 	bytes  int
 	sample ringbuf.Record
-	record wire.Record
+	record wire.InnerRecord
+	inner  bool // whether it has a second half
 }
 
-func newRingbuf(events *ebpf.Map) (*ringbufSource, error) {
+func newRingbuf(events *ebpf.Map, inner bool) (*ringbufSource, error) {
 	reader, err := ringbuf.NewReader(events)
 	if err != nil {
 		return nil, fmt.Errorf("open ring buffer: %w", err)
 	}
-	return &ringbufSource{reader: reader, bytes: int(events.MaxEntries())}, nil
+	return &ringbufSource{reader: reader, bytes: int(events.MaxEntries()), inner: inner}, nil
 }
 
 func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n int, err error) {
@@ -40,13 +41,22 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 			}
 			return n, err
 		}
-		if err := s.record.Decode(s.sample.RawSample); err != nil {
+		if err := s.record.Record.Decode(s.sample.RawSample); err != nil {
 			return n, err
+		}
+		if s.inner {
+			if err := s.record.Outer.Decode(s.sample.RawSample[wire.RecordSize:]); err != nil {
+				return n, err
+			}
 		}
 		if n == 0 {
 			stamp = clock.stamp()
 		}
-		into.event(n).set(&s.record, &stamp)
+		event := into.event(n)
+		event.set(&s.record.Record, &stamp)
+		if s.inner {
+			event.Tunnel.set(&s.record.Outer)
+		}
 		n++
 		if s.sample.Remaining == 0 {
 			return n, nil
@@ -56,7 +66,7 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 }
 
 func (s *ringbufSource) waiting(uint64) uint64 {
-	return uint64(s.reader.AvailableBytes() / (wire.RingbufHeader + wire.RecordSize))
+	return uint64(s.reader.AvailableBytes() / (wire.RingbufHeader + recordSize(s.inner)))
 }
 
 func (s *ringbufSource) size() int { return s.bytes }

@@ -3,6 +3,7 @@ package reader
 import (
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -64,6 +65,13 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 	}
 }
 
+// setInner is set of records that are each two, see [wire.InnerRecord].
+func (b batch) setInner(i int, records []wire.Record, stamp *stamp) {
+	for j := 0; j < len(records); j, i = j+2, i+1 {
+		b.event(i).setInner((*wire.InnerRecord)(unsafe.Pointer(&records[j])), stamp)
+	}
+}
+
 // newSource opens the source of a program's records, whose map tells which.
 func newSource(coll *ebpf.Collection, buffer int, kept time.Duration) (source, error) {
 	events := coll.Maps[wire.EventsMap]
@@ -75,21 +83,21 @@ func newSource(coll *ebpf.Collection, buffer int, kept time.Duration) (source, e
 	}
 	var inner source
 	var err error
+	tunnels := has(coll.Maps[wire.ReaderMap], wire.ReaderInner)
 	switch events.Type() {
 	case ebpf.PerfEventArray:
-		inner, err = newPerf(events, buffer, coll.Maps[wire.CountersMap].MaxEntries() == 1)
+		inner, err = newPerf(events, buffer, coll.Maps[wire.CountersMap].MaxEntries() == 1, tunnels)
 	case ebpf.RingBuf:
-		inner, err = newRingbuf(events)
+		inner, err = newRingbuf(events, tunnels)
 	case ebpf.Array:
 		var snapLen uint64
 		if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderSnapLen, &snapLen); err == nil {
-			var keep uint64
-			if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderKeep, &keep); err == nil {
-				return newKept(coll, int(snapLen), kept)
+			if has(coll.Maps[wire.ReaderMap], wire.ReaderKeep) {
+				return newKept(coll, int(snapLen), kept, tunnels)
 			}
-			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen))
+			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen), tunnels)
 		}
-		return newMmap(events, coll.Maps[wire.DoorbellMap])
+		return newMmap(events, coll.Maps[wire.DoorbellMap], tunnels)
 	default:
 		return nil, fmt.Errorf("map %q is a %v: no transport of xdplog's", wire.EventsMap, events.Type())
 	}
@@ -102,4 +110,18 @@ func newSource(coll *ebpf.Collection, buffer int, kept time.Duration) (source, e
 		return nil, err
 	}
 	return dozing, nil
+}
+
+// has reports whether a program says a word.
+func has(words *ebpf.Map, key uint32) bool {
+	var word uint64
+	return words.Lookup(key, &word) == nil
+}
+
+// recordSize is the size of a program's records in bytes.
+func recordSize(inner bool) int {
+	if inner {
+		return wire.InnerRecordSize
+	}
+	return wire.RecordSize
 }

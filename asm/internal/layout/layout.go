@@ -42,5 +42,10 @@ const (
 	StartSlot    = RingSlot - 8     // tc: pointer to the frame's first byte
 	CopiedSlot   = StartSlot - 8    // tc: how much of the packet was copied
 	LengthSlot   = CopiedSlot - 8   // the packet's length in bytes, once it is to be reported
-	FilterSlot   = LengthSlot       // what is below is the filter's
+	FilterSlot   = LengthSlot       // what is below is the filter's, down to OutsideSlot where that is used
+
+	// Of a program that looks into tunnels, from the stack's lower end on.
+	InnerRecordSlot = -512
+	FrameSlot       = InnerRecordSlot + int16(wire.InnerRecordSize) // how far into the frame begins the one that filters speak of
+	OutsideSlot     = FrameSlot + 8                                 // how far into the frame the outer packet's ports, or what is in their place
 )

@@ -1,0 +1,81 @@
+package reader
+
+import (
+	"net/netip"
+
+	"github.com/xdplog/xdplog/asm/wire"
+)
+
+// Tunnel is what a packet travels in, and between whom: the outer packet of an event
+// that speaks of the inner one. Its Kind is none in other events, and all else is zero.
+type Tunnel struct {
+	Kind wire.Tunnel
+
+	// Source and Destination are the outer IP header's. The ports are 0 without HasPorts.
+	Source, Destination netip.AddrPort
+
+	Protocol uint8 // IANA number of the outer packet
+	TTL      uint8 // the outer packet's; IPv6: hop limit
+	HasPorts bool  // the outer packet is UDP's
+
+	// ID is the network identifier (VNI) of VXLAN and Geneve, the key of GRE, the tunnel
+	// endpoint identifier (TEID) of GTP-U. There is one with HasID.
+	ID    uint32
+	HasID bool
+
+	// Payload says what the tunnel carries, Offset where in the frame that begins, in bytes.
+	// Without an Ethernet header there the event's EtherType is that of its IP header.
+	Payload wire.Payload
+	Offset  int
+
+	VLAN  [2]uint16 // of the outer packet
+	VLANs uint8     // tags in VLAN, outermost first: 0–2
+}
+
+// set sets t from the second half of a record.
+func (t *Tunnel) set(o *wire.Outer) {
+	if o.Tunnel == wire.NoTunnel {
+		*t = Tunnel{}
+		return
+	}
+	if o.Flags&wire.FlagIPv4 != 0 {
+		t.Source = netip.AddrPortFrom(netip.AddrFrom4([4]byte(o.Source[12:])), o.SourcePort)
+		t.Destination = netip.AddrPortFrom(netip.AddrFrom4([4]byte(o.Destination[12:])), o.DestinationPort)
+	} else {
+		t.Source = netip.AddrPortFrom(netip.AddrFrom16(o.Source), o.SourcePort)
+		t.Destination = netip.AddrPortFrom(netip.AddrFrom16(o.Destination), o.DestinationPort)
+	}
+	t.Kind = o.Tunnel
+	t.Protocol, t.TTL = o.Protocol, o.TTL
+	t.HasPorts = o.Flags&wire.FlagPorts != 0
+	t.ID, t.HasID = o.ID, o.HasID != 0
+	t.Payload, t.Offset = o.Payload, int(o.Offset)
+	t.VLAN, t.VLANs = [2]uint16{o.OuterVLAN & wire.VLANMask, o.InnerVLAN & wire.VLANMask}, o.Tags&wire.TagsMask
+}
+
+// Tags are the ids of the outer packet's VLAN tags, outermost first. They are t's own memory.
+func (t *Tunnel) Tags() []uint16 { return t.VLAN[:min(int(t.VLANs), len(t.VLAN))] }
+
+// setInner sets e from a record of a program that looks into tunnels.
+func (e *Event) setInner(r *wire.InnerRecord, stamp *stamp) {
+	e.set(&r.Record, stamp)
+	e.Tunnel.set(&r.Outer)
+}
+
+// DecodeInner is [Decode] of a record of a program with [asm.Config.Inner].
+func DecodeInner(b []byte) (Event, error) {
+	var record wire.InnerRecord
+	if err := record.Decode(b); err != nil {
+		return Event{}, err
+	}
+	if err := record.Check(); err != nil {
+		return Event{}, err
+	}
+	return FromInnerRecord(&record), nil
+}
+
+// FromInnerRecord is [FromRecord] of such a record.
+func FromInnerRecord(r *wire.InnerRecord) (event Event) {
+	event.setInner(r, new(stamp))
+	return event
+}
