@@ -69,6 +69,11 @@ type Config struct {
 	// and bytes kept, from that header on. Default: of none.
 	RawIP []bool
 
+	// Metadata is what the drivers of devices are asked by the programs, by their numbers,
+	// which stand in the XDP slot. Each of these is for one interface, natively, and another
+	// one is refused. With NoFrags, or FirstBuffer, tags are not asked for. Default: nothing.
+	Metadata []Metadata
+
 	// CPUs is the number of CPUs, which transports other than [Perf] and Count need to
 	// know; package loader says it where it is 0. For [Mmap] and Count it must be that of the possible ones (see
 	// [ebpf.PossibleCPU]): on others packets pass uncounted.
@@ -147,12 +152,13 @@ type Sampling struct {
 type Clock uint8
 
 const (
-	PreciseClock Clock = iota // bpf_ktime_get_ns: to the nanosecond
-	CoarseClock               // bpf_ktime_get_coarse_ns: to the timer tick (Linux 5.11)
-	NoClock                   // none: an event bears the time at which it was read
+	PreciseClock  Clock = iota // bpf_ktime_get_ns: to the nanosecond
+	CoarseClock                // bpf_ktime_get_coarse_ns: to the timer tick (Linux 5.11)
+	NoClock                    // none: an event bears the time at which it was read
+	HardwareClock              // the device's own, where it tells ([Metadata]), else as PreciseClock
 )
 
-var clockNames = [...]string{PreciseClock: "precise", CoarseClock: "coarse", NoClock: "none"}
+var clockNames = [...]string{PreciseClock: "precise", CoarseClock: "coarse", NoClock: "none", HardwareClock: "hardware"}
 
 // String is the name that [ParseClock] takes.
 func (c Clock) String() string {
@@ -162,14 +168,14 @@ func (c Clock) String() string {
 	return fmt.Sprintf("clock %d", uint8(c))
 }
 
-// ParseClock returns the clock with a name: precise, coarse or none.
+// ParseClock returns the clock with a name: precise, coarse, none or hardware.
 func ParseClock(name string) (Clock, error) {
 	for c, known := range clockNames {
 		if name == known {
 			return Clock(c), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown clock %q: precise, coarse or none", name)
+	return 0, fmt.Errorf("unknown clock %q: precise, coarse, none or hardware", name)
 }
 
 // defaultFilter is "tcp or udp".

@@ -122,14 +122,17 @@ func TestCount(t *testing.T) {
 	for name, at := range tcPlaces {
 		t.Run("tc, "+name, func(t *testing.T) { testCount(t, at) })
 	}
+	if takesFrags() {
+		t.Run("XDP, tag beside", func(t *testing.T) { testCount(t, metadataPlaces(t)["tag beside"]) })
+	}
 	t.Run("XDP", func(t *testing.T) { testCount(t, Config{NoFrags: !takesFrags()}.slot()) })
 }
 
 func testCount(t *testing.T, at place) {
 	onCPU(t, 0) // so that conversations have one row each, which knows who began
-	_, slot := at.(xdpSlot)
+	slot := at.spec().Type == ebpf.XDP
 	asSeen := func(frame []byte) []byte { return frame }
-	if _, beside := at.(tagged); beside {
+	if besideIn(at) {
 		asSeen = onWire
 	}
 	for by := range wire.ByVerdict {

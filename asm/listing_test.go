@@ -69,6 +69,8 @@ func TestPrograms(t *testing.T) {
 		"all":     {All: true},
 		"nofrags": {NoFrags: true},
 		"tc":      {Place: TCEgress},
+
+		"metadata": {Clock: HardwareClock, Metadata: []Metadata{{Index: 1, VLANTag: 2, Timestamp: 3}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := Program(cfg)

@@ -21,6 +21,9 @@ func TestPacketRingPlaces(t *testing.T) {
 	for name, at := range tcPlaces {
 		places["tc, "+name] = at
 	}
+	if takesFrags() {
+		places["XDP, tag beside"] = metadataPlaces(t)["tag beside"]
+	}
 	for name, at := range places {
 		for _, snapLen := range []int{16, 61, 1500} {
 			t.Run(name, func(t *testing.T) {
@@ -53,7 +56,7 @@ func TestPacketRingPlaces(t *testing.T) {
 						t.Fatalf("%d packets, %v", n, err)
 					}
 					want := fixture.Frame
-					if _, beside := at.(tagged); beside {
+					if besideIn(at) {
 						want = onWire(want)
 					}
 					if want = want[:min(len(want), snapLen)]; !bytes.Equal(packets[0].Data, want) {

@@ -28,7 +28,7 @@ func newPerfBuffer(cfg Config) (transport, error) {
 
 // leastBytes is SnapLen, or what it takes to put a tag in its place that may be beside a packet.
 func (cfg Config) leastBytes() int {
-	if cfg.SnapLen > 0 && slices.ContainsFunc(cfg.Programs(), func(at Place) bool { return at != XDP }) {
+	if cfg.SnapLen > 0 && slices.ContainsFunc(cfg.Programs(), func(at Place) bool { return at != XDP || len(cfg.Metadata) > 0 }) {
 		return max(cfg.SnapLen, wire.MinTagged)
 	}
 	return cfg.SnapLen

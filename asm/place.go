@@ -143,8 +143,15 @@ func (cfg Config) checkPlaces() error {
 	if programs := len(cfg.Programs()); len(cfg.RawIP) > programs {
 		return fmt.Errorf("RawIP speaks of %d programs, and there are %d", len(cfg.RawIP), programs)
 	}
+	if programs := len(cfg.Programs()); len(cfg.Metadata) > programs {
+		return fmt.Errorf("Metadata speaks of %d programs, and there are %d", len(cfg.Metadata), programs)
+	}
 	for slot, at := range cfg.Programs() {
 		switch {
+		case slot < len(cfg.Metadata) && cfg.Metadata[slot] != Metadata{} && (at != XDP || cfg.Replay):
+			return fmt.Errorf("no driver is asked for metadata at %v, but in the XDP slot", at)
+		case slot < len(cfg.Metadata) && cfg.Metadata[slot] != Metadata{} && cfg.Metadata[slot].Index == 0:
+			return errors.New("a driver is asked for metadata of a device: Metadata.Index")
 		case cfg.IsRawIP(slot) && at != TCIngress && at != TCEgress:
 			return fmt.Errorf("packets without an Ethernet header are not looked at in %v, but at tc", at)
 		case at >= nowhere:
@@ -167,8 +174,15 @@ func (cfg Config) stands() (all []place) {
 			at = nowhere
 		}
 		stand := places[at].of(cfg)
-		if tc, ok := stand.(trafficControl); ok && cfg.IsRawIP(slot) {
-			stand = headerless{tc}
+		switch s := stand.(type) {
+		case trafficControl:
+			if cfg.IsRawIP(slot) {
+				stand = headerless{s}
+			}
+		case xdpSlot:
+			if slot < len(cfg.Metadata) {
+				stand = s.asks(cfg.Metadata[slot])
+			}
 		}
 		all = append(all, stand)
 	}

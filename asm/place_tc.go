@@ -78,17 +78,16 @@ func (t trafficControl) begin(b *builder) {
 
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
 	b.JumpIf(bpf.R1, bpf.JEq, 0, plain)
-	const addresses = 12 // bytes before the tag
-	b.loadBytes(0, 0, func() { b.Emit(bpf.Mov.Imm(bpf.R4, addresses)) })
+	b.loadBytes(0, 0, func() { b.Emit(bpf.Mov.Imm(bpf.R4, addressesLen)) })
 	skbVLANProto.LoadRaw(b.Builder, bpf.R1, ctx)
-	b.Note("vlan.tpid", bpf.StoreMem(header, addresses, bpf.R1, bpf.Half))
+	b.Note("vlan.tpid", bpf.StoreMem(header, addressesLen, bpf.R1, bpf.Half))
 	skbVLANTCI.LoadRaw(b.Builder, bpf.R1, ctx)
 	b.Emit(bpf.HostTo(bpf.BE, bpf.R1, bpf.Half))
-	b.Note("vlan.tci", bpf.StoreMem(header, addresses+2, bpf.R1, bpf.Half))
-	b.loadBytes(addresses, addresses+layout.TagLen, func() {
+	b.Note("vlan.tci", bpf.StoreMem(header, addressesLen+2, bpf.R1, bpf.Half))
+	b.loadBytes(addressesLen, addressesLen+layout.TagLen, func() {
 		b.Emit(
 			bpf.Mov.Reg(bpf.R4, record),
-			bpf.Sub.Imm(bpf.R4, addresses),
+			bpf.Sub.Imm(bpf.R4, addressesLen),
 		)
 	})
 	b.Emit(bpf.Add.Imm(record, layout.TagLen))
@@ -204,6 +203,23 @@ func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 	plain := b.Fresh("no_tag_beside")
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R0, ctx)
 	b.JumpIf(bpf.R0, bpf.JEq, 0, plain)
+	b.tagBehindRecord(func(at bpf.Register, offset int16) {
+		skbVLANProto.LoadRaw(b.Builder, bpf.R0, ctx)
+		b.Note("vlan.tpid", bpf.StoreMem(at, offset, bpf.R0, bpf.Half))
+		skbVLANTCI.LoadRaw(b.Builder, bpf.R0, ctx)
+		b.Emit(bpf.HostTo(bpf.BE, bpf.R0, bpf.Half))
+		b.Note("vlan.tci", bpf.StoreMem(at, offset+2, bpf.R0, bpf.Half))
+	})
+	b.Block(plain)
+	return bpf.FnPerfEventOutput
+}
+
+// addressesLen is how many bytes of a frame are before its first tag.
+const addressesLen = 12
+
+// tagBehindRecord has the helper that copies packet bytes copy a tag before them, which
+// put writes. It takes r0, as put may.
+func (b *builder) tagBehindRecord(put func(at bpf.Register, offset int16)) {
 	size := int16(b.recordSize())
 	slot := layout.FilterSlot - size - 8 // the filter is over
 	for i := int16(0); i < size; i += 8 {
@@ -212,11 +228,7 @@ func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 			bpf.StoreMem(stack, slot+i, bpf.R0, bpf.DWord),
 		)
 	}
-	skbVLANProto.LoadRaw(b.Builder, bpf.R0, ctx)
-	b.Note("vlan.tpid", bpf.StoreMem(stack, slot+size, bpf.R0, bpf.Half))
-	skbVLANTCI.LoadRaw(b.Builder, bpf.R0, ctx)
-	b.Emit(bpf.HostTo(bpf.BE, bpf.R0, bpf.Half))
-	b.Note("vlan.tci", bpf.StoreMem(stack, slot+size+2, bpf.R0, bpf.Half))
+	put(stack, slot+size)
 	b.Emit(
 		bpf.Mov.Imm(bpf.R0, layout.TagLen), // so much less of the packet
 		bpf.LSh.Imm(bpf.R0, packetShift),
@@ -225,8 +237,6 @@ func (trafficControl) sampled(b *builder) bpf.BuiltinFunc {
 		bpf.Add.Imm(bpf.R4, int32(slot)),
 		bpf.Mov.Imm(bpf.R5, int32(size)+layout.TagLen),
 	)
-	b.Block(plain)
-	return bpf.FnPerfEventOutput
 }
 
 func (trafficControl) copyable(*builder, bpf.Register) {}

@@ -79,6 +79,17 @@ func onWire(frame []byte) []byte {
 	return append(all, frame[12:]...)
 }
 
+// besideIn reports whether packets have a tag beside them at a place.
+func besideIn(at place) bool {
+	switch at := at.(type) {
+	case tagged:
+		return true
+	case asked:
+		return len(at.vlanTag) > 1 // not an answer that there is none
+	}
+	return false
+}
+
 // newTCMachine is a machine of a program at tc.
 func newTCMachine(t *testing.T, cfg Config, at place) *machine {
 	t.Helper()
@@ -198,7 +209,7 @@ func TestTCFilters(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if _, beside := at.(tagged); beside {
+					if besideIn(at) {
 						frame = onWire(frame)
 					}
 					if got, want := matched-seen.matched == 1, cfg.Filter.Match(frame, len(frame)); got != want {

@@ -22,6 +22,9 @@ type xdpSlot struct {
 	frags  bool           // packets may have several buffers: Linux 5.18
 	copies bool           // of such, headers are read in all buffers
 	way    wire.Direction // to be said in records
+
+	device uint32            // the one that it is for, natively; 0: any
+	stamp  []bpf.Instruction // asks the device for the time, see Metadata; nil: it is not asked
 }
 
 // flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
@@ -65,6 +68,10 @@ func (s xdpSlot) spec() *ebpf.ProgramSpec {
 	if s.frags {
 		program.Flags |= flagHasFrags
 	}
+	if s.device != 0 {
+		program.Flags |= flagDevBound
+		program.Ifindex = s.device
+	}
 	return program
 }
 
@@ -78,10 +85,18 @@ func (s xdpSlot) begin(b *builder) {
 	b.inPlace()
 	b.Jump(parse)
 
-	// header is how much, at most; end will be the copy, record how long it is.
-	ok := b.Fresh("size_known")
 	b.Block(copyAll)
 	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.copyBeginning(b.Fresh("size_known"), func() {})
+	b.Jump(parse)
+
+	b.Block(parse)
+}
+
+// copyBeginning copies as much of the packet as header says, at most, and leaves header
+// and end of the copy. place may move where in it the packet begins, which is in r3; it takes r1.
+func (b *builder) copyBeginning(ok label, place func()) {
+	// end will be the copy, record how long it is.
 	b.findCopy()
 	b.Emit(
 		bpf.Mov.Reg(bpf.R1, ctx),
@@ -94,17 +109,17 @@ func (s xdpSlot) begin(b *builder) {
 	b.JumpIf(record, bpf.JLE, 0, pass) // never, as what follows; of JEq older verifiers learn nothing
 	b.Emit(
 		bpf.Mov.Reg(header, end),
+		bpf.Mov.Reg(bpf.R3, header),
+	)
+	place()
+	b.Emit(
 		bpf.Mov.Reg(bpf.R1, ctx),
 		bpf.Mov.Imm(bpf.R2, 0),
-		bpf.Mov.Reg(bpf.R3, header),
 		bpf.Mov.Reg(bpf.R4, record),
 		bpf.FnXdpLoadBytes.Call(),
 	)
 	b.JumpIf(bpf.R0, bpf.JNE, 0, pass)
 	b.Emit(bpf.Add.Reg(end, record))
-	b.Jump(parse)
-
-	b.Block(parse)
 }
 
 // Start implements [match.Place].
@@ -196,7 +211,13 @@ func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {
 
 func (xdpSlot) iface(b *builder, dst bpf.Register) { mdIngress.LoadRaw(b.Builder, dst, ctx) }
 
-func (xdpSlot) time(b *builder, clock Clock) { b.now(clock) }
+func (s xdpSlot) time(b *builder, clock Clock) {
+	if clock == HardwareClock && s.stamp != nil {
+		s.hardwareTime(b)
+		return
+	}
+	b.now(clock)
+}
 
 func (s xdpSlot) fate(b *builder) {
 	if s.way != wire.NoDirection {

@@ -138,7 +138,7 @@ func TestLoadedProgram(t *testing.T) {
 // TestProgramRefuses is what makes no sense.
 func TestProgramRefuses(t *testing.T) {
 	for _, cfg := range []Config{
-		{Clock: NoClock + 1},
+		{Clock: HardwareClock + 1},
 		{Sample: Sampling{N: MaxSample + 1}},
 		{SnapLen: -1},
 		{SnapLen: MaxSnapLen + 1},

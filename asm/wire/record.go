@@ -52,7 +52,7 @@ const (
 // Scalars are in host byte order, ports among them; addresses are in network
 // byte order. Packet bytes, where they were asked for, follow the record.
 type Record struct {
-	Time            uint64   // ns, CLOCK_MONOTONIC, when the program saw the packet; 0 of one without a clock; as told of a recorded one
+	Time            uint64   // ns, CLOCK_MONOTONIC, when the program saw the packet; 0 of one without a clock; as told of a recorded one; see Stamp
 	Source          [16]byte // IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2)
 	Destination     [16]byte
 	LengthSlot      uint32 // see Length and Slot
@@ -67,6 +67,15 @@ type Record struct {
 	TCPFlags        uint8 // 13th byte of the TCP header; meaningful with FlagTCP
 	TTL             uint8 // IPv6: hop limit
 	TagsFate        uint8 // see Tags, Direction and Verdict
+}
+
+// HardwareTime marks a [Record.Time] of the device's clock.
+const HardwareTime = 1 << 63
+
+// Stamp is the record's time without its mark, and whether that is of the device's clock:
+// ns since whenever that began. It is of programs with such a clock alone.
+func (r *Record) Stamp() (ns uint64, hardware bool) {
+	return r.Time &^ HardwareTime, r.Time&HardwareTime != 0
 }
 
 // Parts of [Record.LengthSlot].

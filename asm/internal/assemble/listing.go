@@ -189,6 +189,9 @@ func jump(ins bpf.Instruction, dst, operand string) string {
 	case bpf.Exit:
 		return "exit"
 	case bpf.Call:
+		if ins.Src == bpf.PseudoKfuncCall {
+			return fmt.Sprintf("call function %d of the kernel's BTF", ins.Constant)
+		}
 		return "call " + helper(bpf.BuiltinFunc(ins.Constant))
 	case bpf.Ja:
 		return fmt.Sprintf("goto %s", ins.Reference())

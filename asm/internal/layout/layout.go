@@ -42,7 +42,8 @@ const (
 	StartSlot    = RingSlot - 8     // tc: pointer to the frame's first byte
 	CopiedSlot   = StartSlot - 8    // tc: how much of the packet was copied
 	LengthSlot   = CopiedSlot - 8   // the packet's length in bytes, once it is to be reported
-	FilterSlot   = LengthSlot       // what is below is the filter's, down to OutsideSlot where that is used
+	TagSlot      = LengthSlot - 8   // XDP: the tag that a device keeps beside the packet
+	FilterSlot   = TagSlot          // what is below is the filter's, down to OutsideSlot where that is used
 
 	// Of a program that looks into tunnels, from the stack's lower end on.
 	InnerRecordSlot = -512
