@@ -164,7 +164,11 @@ func transportNames() []string {
 }
 
 func parseClock(s string) (asm.Clock, error) {
-	return parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)
+	clock, err := parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)
+	if clock == asm.HardwareClock {
+		_, err = parseName("", asm.ParseClock, asm.PreciseClock, asm.NoClock)
+	}
+	return clock, err
 }
 
 // named is a kind of value of which there are a few, numbered and with names.
