@@ -72,6 +72,8 @@ var promises = []promise{
 	{"-r -w of mixed packets in pcapng, none matches", "ReadBeside/none/mixed.pcapng", "of-tcpdump", 1, false},
 	{"-r -w of mixed packets in pcapng, all match", "ReadBeside/all/mixed.pcapng", "of-tcpdump", 1, false},
 	{"-r --count of mixed packets in pcapng", "ReadBeside/count/mixed.pcapng", "of-tcpdump", 1, false},
+	{"-r -w of cooked 64-byte packets, all match", "ReadBeside/all/64.cooked.pcap", "of-tcpdump", 1, false},
+	{"-r -w of cooked mixed packets in pcapng, all match", "ReadBeside/all/mixed.cooked.pcapng", "of-tcpdump", 1, false},
 	{"made-up packets a minute, against the oracle", "Differential", "packets/min", 1e6, true},
 
 	{"age at 1 packet/s, perf, ms", "Age/transport=perf/rate=slow", "ms-max", 10, false},

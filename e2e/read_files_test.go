@@ -19,16 +19,21 @@ import (
 // A captureKind is a capture file as it is made for measurements: packets of TCP and
 // UDP in turn, of some sizes in turn.
 type captureKind struct {
-	name  string
-	ng    bool
-	sizes []int
+	name   string
+	ng     bool
+	sizes  []int
+	cooked bool // as tcpdump -i any writes them
 }
 
+var mixedSizes = []int{64, 1514, 64, 256, 64, 128, 1514, 576}
+
 var captureKinds = []captureKind{
-	{"64.pcap", false, []int{64}},
-	{"64.pcapng", true, []int{64}},
-	{"mixed.pcap", false, []int{64, 1514, 64, 256, 64, 128, 1514, 576}},
-	{"mixed.pcapng", true, []int{64, 1514, 64, 256, 64, 128, 1514, 576}},
+	{name: "64.pcap", sizes: []int{64}},
+	{name: "64.pcapng", ng: true, sizes: []int{64}},
+	{name: "mixed.pcap", sizes: mixedSizes},
+	{name: "mixed.pcapng", ng: true, sizes: mixedSizes},
+	{name: "64.cooked.pcap", sizes: []int{64}, cooked: true},
+	{name: "mixed.cooked.pcapng", ng: true, sizes: mixedSizes, cooked: true},
 }
 
 // write writes a file of so many packets.
@@ -42,18 +47,18 @@ func (k captureKind) write(to io.Writer, packets int) error {
 			frame(ethernet(eth4), ipv4(layers.IPProtocolUDP), udp(40000, 53), payload),
 		} {
 			binary.BigEndian.PutUint16(f[16:], uint16(size-14)) // the IP packet ends where the frame is cut
-			frames = append(frames, f[:size])
+			frames = append(frames, k.cook(f[:size]))
 		}
 	}
 	w := bufio.NewWriterSize(to, 1<<20)
 	var b []byte
 	if k.ng {
 		b = order.AppendUint32(b, 0x0a0d0d0a)
-		for _, n := range []uint32{28, 0x1a2b3c4d, 1, 1<<32 - 1, 1<<32 - 1, 28, 1, 20, 1, 0, 20} {
+		for _, n := range []uint32{28, 0x1a2b3c4d, 1, 1<<32 - 1, 1<<32 - 1, 28, 1, 20, k.link(), 0, 20} {
 			b = order.AppendUint32(b, n)
 		}
 	} else {
-		for _, n := range []uint32{0xa1b2c3d4, 4<<16 | 2, 0, 0, 65535, 1} {
+		for _, n := range []uint32{0xa1b2c3d4, 4<<16 | 2, 0, 0, 65535, k.link()} {
 			b = order.AppendUint32(b, n)
 		}
 	}
@@ -80,6 +85,24 @@ func (k captureKind) write(to io.Writer, packets int) error {
 		}
 	}
 	return w.Flush()
+}
+
+// link is the file's link type.
+func (k captureKind) link() uint32 {
+	if k.cooked {
+		return uint32(layers.LinkTypeLinuxSLL2)
+	}
+	return uint32(layers.LinkTypeEthernet)
+}
+
+// cook is the frame as the file has it.
+func (k captureKind) cook(frame []byte) []byte {
+	if !k.cooked {
+		return frame
+	}
+	const ethernet = 1
+	cooked := append(append([]byte(nil), frame[12:14]...), 0, 0, 0, 0, 0, 2, 0, ethernet, 0, 6)
+	return append(append(append(cooked, frame[6:12]...), 0, 0), frame[14:]...)
 }
 
 // file writes one into a directory of the test's.

@@ -100,23 +100,26 @@ func (p *Packets) memory(least int) []byte {
 
 // add adds a packet, if it is selected.
 func (p *Packets) add(from packet, by *Selection) {
-	frame := from.data
-	if from.cook != nil {
-		frame = p.cook(from)
-	}
-	if !by.asks(frame, from.length) {
-		if from.cook != nil {
-			p.cooked = p.cooked[:len(p.cooked)-len(frame)]
+	var frame []byte
+	switch {
+	case from.cook == nil || from.around != nil:
+		if !from.cook.asks(from.around, from.data, from.length, by) {
+			return
 		}
-		return
+		if from.cook != nil && !by.Bare {
+			frame = p.cook(from)
+		}
+	default:
+		if frame = p.cook(from); !by.asks(frame, from.length) {
+			p.cooked = p.cooked[:len(p.cooked)-len(frame)]
+			return
+		}
 	}
 	packet := Packet{Time: from.time, Data: from.data, Length: from.length, Interface: int32(from.iface)}
-	if from.cook != nil || from.options != nil {
+	if frame != nil || from.options != nil {
 		packet.more = p.another()
 		packet.more.options = Options{bytes: from.options, order: from.order}
-		if from.cook != nil {
-			packet.more.frame = frame
-		}
+		packet.more.frame = frame
 	}
 	p.List = append(p.List, packet)
 }
@@ -134,11 +137,10 @@ func (p *Packets) another() *more {
 
 // cook makes a frame of a packet without an Ethernet header.
 func (p *Packets) cook(from packet) []byte {
-	const mostHeader = 14
-	if need := len(from.data) + mostHeader; cap(p.cooked)-len(p.cooked) < need {
+	if need := len(from.data) + len(etherHeader{}); cap(p.cooked)-len(p.cooked) < need {
 		p.cooked = make([]byte, 0, max(chunkSize, need)) // the one before stays with its packets
 	}
-	frame := from.cook(p.cooked[len(p.cooked):], from.data)
+	frame := from.cook.cook(p.cooked[len(p.cooked):], from.data)
 	p.cooked = p.cooked[:len(p.cooked)+len(frame)]
 	return frame[:len(frame):len(frame)]
 }

@@ -53,7 +53,8 @@ type packet struct {
 	length  uint32 // that it had, of which data may be less
 	data    []byte
 	iface   int
-	cook    cook
+	cook    *link  // nil: it is an Ethernet frame
+	around  []byte // of the packet, where there is something before it that can be written over
 	options []byte // of pcapng, as they stand there
 	order   binary.ByteOrder
 }
@@ -158,7 +159,7 @@ func (f *File) openPcap(magic []byte) error {
 	if !p.link.read() {
 		return errLink(p.link)
 	}
-	p.cook = links[p.link].cook
+	p.cook = p.link.cooking()
 	f.format, f.link, f.snap = p, p.link, p.snap
 	f.found(p.link, "", nil)
 	return nil

@@ -22,25 +22,32 @@ const (
 	linkSLL2     linkType = 276 // Linux cooked, version 2
 )
 
-// cook appends an Ethernet frame that stands for a packet; nil: the packet is one.
-type cook func(frame, packet []byte) []byte
+// link is a way in which packets begin.
+type link struct {
+	name  string // tcpdump's
+	title string
+	skip  int // bytes of the header of a packet's that ether takes the place of
+
+	// ether is the Ethernet header of a frame that stands for a packet, of which that
+	// header is there whole; nil: packets are Ethernet frames.
+	ether func(packet []byte) etherHeader
+}
+
+// etherHeader is two addresses and a type.
+type etherHeader [14]byte
 
 // links are those that are read. Another one is a function, and a line here.
-var links = map[linkType]struct {
-	name  string // tcpdump's
-	cook  cook
-	title string
-}{
-	linkEthernet: {"EN10MB", nil, "Ethernet"},
-	linkSLL:      {"LINUX_SLL", cookSLL, "Linux cooked v1"},
-	linkSLL2:     {"LINUX_SLL2", cookSLL2, "Linux cooked v2"},
-	linkRaw:      {"RAW", cookRaw, "Raw IP"},
-	linkRaw12:    {"RAW", cookRaw, "Raw IP"},
-	linkRaw14:    {"RAW", cookRaw, "Raw IP"},
-	linkIPv4:     {"IPV4", cookRaw, "Raw IPv4"},
-	linkIPv6:     {"IPV6", cookRaw, "Raw IPv6"},
-	linkNull:     {"NULL", cookNull, "BSD loopback"},
-	linkLoop:     {"LOOP", cookNull, "OpenBSD loopback"},
+var links = map[linkType]link{
+	linkEthernet: {"EN10MB", "Ethernet", 0, nil},
+	linkSLL:      {"LINUX_SLL", "Linux cooked v1", 16, etherOfSLL},
+	linkSLL2:     {"LINUX_SLL2", "Linux cooked v2", 20, etherOfSLL2},
+	linkRaw:      {"RAW", "Raw IP", 0, etherOfIP},
+	linkRaw12:    {"RAW", "Raw IP", 0, etherOfIP},
+	linkRaw14:    {"RAW", "Raw IP", 0, etherOfIP},
+	linkIPv4:     {"IPV4", "Raw IPv4", 0, etherOfIP},
+	linkIPv6:     {"IPV6", "Raw IPv6", 0, etherOfIP},
+	linkNull:     {"NULL", "BSD loopback", 4, etherOfNull},
+	linkLoop:     {"LOOP", "OpenBSD loopback", 4, etherOfNull},
 }
 
 // others are names of what people have that is not read.
@@ -64,33 +71,60 @@ func (l linkType) String() string {
 	return fmt.Sprintf("%s (%d)", name, uint32(l))
 }
 
-// appendEther appends an Ethernet header, with a source where one is known.
-func appendEther(frame, source []byte, etherType uint16) []byte {
-	var addresses [12]byte
-	copy(addresses[6:], source)
-	frame = append(frame, addresses[:]...)
-	return binary.BigEndian.AppendUint16(frame, etherType)
+// cooking is that of a link type whose packets are no Ethernet frames, or nil.
+func (l linkType) cooking() *link {
+	if of := links[l]; of.ether != nil {
+		return &of
+	}
+	return nil
 }
 
-// cookSLL: packet type, ARPHRD_ type, address length, address in 8 bytes, protocol.
-func cookSLL(frame, packet []byte) []byte {
-	const header = 16
-	if len(packet) < header {
+// cook appends an Ethernet frame that stands for a packet: nothing where the packet ends
+// in its header.
+func (l *link) cook(frame, packet []byte) []byte {
+	if len(packet) < l.skip {
 		return frame
 	}
-	frame = appendEther(frame, hardware(binary.BigEndian.Uint16(packet[4:]), packet[6:14]), binary.BigEndian.Uint16(packet[14:]))
-	return append(frame, packet[header:]...)
+	header := l.ether(packet)
+	return append(append(frame, header[:]...), packet[l.skip:]...)
 }
 
-// cookSLL2: protocol, 2 bytes reserved, interface index, ARPHRD_ type, packet type,
+// asks says whether a packet is to be handed over, by the frame that stands for it. That is
+// in the memory where the packet is: its header is written over what is before, which is
+// put back. So nothing is copied. Around ends with the packet, and has as much before it as
+// such a header. Of nil packets are frames themselves.
+func (l *link) asks(around, packet []byte, length uint32, by *Selection) (wanted bool) {
+	if l == nil {
+		return by.asks(packet, length)
+	}
+	if len(packet) < l.skip {
+		return by.asks(nil, length)
+	}
+	frame := around[len(around)-len(packet)+l.skip-len(etherHeader{}):]
+	header := (*etherHeader)(frame)
+	was := *header
+	*header = l.ether(packet)
+	wanted = by.asks(frame, length)
+	*header = was
+	return wanted
+}
+
+// ethernet is an Ethernet header, with a source where one is known.
+func ethernet(source []byte, etherType uint16) (header etherHeader) {
+	copy(header[6:], source)
+	binary.BigEndian.PutUint16(header[12:], etherType)
+	return header
+}
+
+// etherOfSLL: packet type, ARPHRD_ type, address length, address in 8 bytes, protocol.
+func etherOfSLL(packet []byte) etherHeader {
+	return ethernet(hardware(binary.BigEndian.Uint16(packet[4:]), packet[6:14]), binary.BigEndian.Uint16(packet[14:]))
+}
+
+// etherOfSLL2: protocol, 2 bytes reserved, interface index, ARPHRD_ type, packet type,
 // address length, address in 8 bytes.
-func cookSLL2(frame, packet []byte) []byte {
-	const header = 20
-	if len(packet) < header {
-		return frame
-	}
-	frame = appendEther(frame, hardware(uint16(packet[11]), packet[12:20]), binary.BigEndian.Uint16(packet))
-	return append(frame, packet[header:]...)
+func etherOfSLL2(packet []byte) etherHeader {
+	return ethernet(hardware(uint16(packet[11]), packet[12:20]), binary.BigEndian.Uint16(packet))
 }
 
 // hardware is the address where it has the length of Ethernet's.
@@ -102,9 +136,9 @@ func hardware(length uint16, address []byte) []byte {
 }
 
 // CookRaw is an Ethernet frame that stands for a packet which begins with its IP header.
-func CookRaw(packet []byte) []byte { return cookRaw(nil, packet) }
+func CookRaw(packet []byte) []byte { return linkRaw.cooking().cook(nil, packet) }
 
-func cookRaw(frame, packet []byte) []byte {
+func etherOfIP(packet []byte) etherHeader {
 	etherType := uint16(0)
 	if len(packet) > 0 {
 		switch packet[0] >> 4 {
@@ -114,13 +148,8 @@ func cookRaw(frame, packet []byte) []byte {
 			etherType = 0x86dd
 		}
 	}
-	return append(appendEther(frame, nil, etherType), packet...)
+	return ethernet(nil, etherType)
 }
 
-// cookNull tells the version by the packet: the family's number differs by system.
-func cookNull(frame, packet []byte) []byte {
-	if len(packet) < 4 {
-		return frame
-	}
-	return cookRaw(frame, packet[4:])
-}
+// etherOfNull tells the version by the packet: the family's number differs by system.
+func etherOfNull(packet []byte) etherHeader { return etherOfIP(packet[4:]) }

@@ -17,7 +17,7 @@ type ng struct {
 // ngInterface is an Interface Description Block.
 type ngInterface struct {
 	link  linkType
-	cook  cook // of link
+	cook  *link // of link, where that is not Ethernet
 	snap  uint32
 	unit  resolution
 	name  string
@@ -154,7 +154,7 @@ func (g *ng) addInterface(body []byte) error {
 	i := ngInterface{
 		link: linkType(g.order.Uint16(body)), snap: g.order.Uint32(body[4:]), unit: micros, id: -1,
 	}
-	i.cook = links[i.link].cook
+	i.cook = i.link.cooking()
 	for code, value := range options(g.order, body[8:]) {
 		switch code {
 		case interfaceName:

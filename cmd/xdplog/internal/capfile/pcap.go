@@ -14,7 +14,7 @@ type pcap struct {
 	header int  // of each packet, in bytes
 	swap   swapped
 	link   linkType
-	cook   cook // of link
+	cook   *link // of link, where that is not Ethernet
 	snap   uint32
 }
 

@@ -20,6 +20,7 @@ type Selection struct {
 	By      Selector // nil: all
 	Limit   uint64   // reading ends after so many; 0: it doesn't
 	Counted bool     // they are counted by the selector, and nothing else
+	Bare    bool     // nobody asks for the Ethernet frames that stand for them
 
 	selected uint64
 }
@@ -63,9 +64,10 @@ func (p *pcap) quick(s *scanner, f *File, by *Selection) {
 		b = b[p.header+int(captured):]
 		f.packets++
 		length = max(length, captured)
-		if p.cook != nil {
-			f.batch.add(packet{time: p.time(head), data: data, length: length, cook: p.cook}, by)
-		} else if by.asks(data, length) {
+		around := head[:p.header+int(captured)]
+		if p.cook != nil && !by.Bare {
+			f.batch.add(packet{time: p.time(head), data: data, length: length, cook: p.cook, around: around}, by)
+		} else if p.cook.asks(around, data, length, by) {
 			f.batch.List = append(f.batch.List, Packet{Time: p.time(head), Data: data, Length: length})
 		}
 	}
@@ -95,13 +97,14 @@ func (g *ng) quick(s *scanner, f *File, by *Selection) {
 		f.packets++
 		length := max(little.Uint32(head[24:]), captured)
 		at := uint64(little.Uint32(head[12:]))<<32 | uint64(little.Uint32(head[16:]))
-		if i.cook != nil || len(options) > 0 {
-			p := packet{time: i.unit.time(at), data: data, length: length, iface: i.id, cook: i.cook}
+		around := head[:ahead+captured]
+		if i.cook != nil && !by.Bare || len(options) > 0 {
+			p := packet{time: i.unit.time(at), data: data, length: length, iface: i.id, cook: i.cook, around: around}
 			if len(options) > 0 {
 				p.options, p.order = options, g.order
 			}
 			f.batch.add(p, by)
-		} else if by.asks(data, length) {
+		} else if i.cook.asks(around, data, length, by) {
 			f.batch.List = append(f.batch.List, Packet{Time: i.unit.time(at), Data: data, Length: length, Interface: int32(i.id)})
 		}
 	}

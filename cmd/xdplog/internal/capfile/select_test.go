@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/xdplog/xdplog/asm/wire"
@@ -70,11 +71,34 @@ func TestQuick(t *testing.T) {
 							t.Fatalf("seed %d, byte %d, packet %d:\n got %s\nwant %s", n, i, j, got[j], want)
 						}
 					}
+					if i%2 == 0 {
+						continue
+					}
+					asked := new(noter)
+					bare, _, _ := readAhead(file, pace, Selection{By: asked, Bare: true})
+					if len(bare) != len(packets) || len(asked.frames) != len(packets) {
+						t.Fatalf("seed %d, byte %d: asked for %d packets, %d come; want %d", n, i, len(asked.frames), len(bare), len(packets))
+					}
+					for j := range packets {
+						if asked.frames[j] != string(packets[j].Frame()) || !strings.Contains(bare[j], fmt.Sprintf(" %x ", packets[j].Data)) {
+							t.Fatalf("seed %d, byte %d, packet %d: asked for %x, and then %s; want %s", n, i, j, asked.frames[j], bare[j], got[j])
+						}
+					}
 				}
 			}
 		}
 	}
 }
+
+// noter selects all packets, and keeps what it is asked.
+type noter struct{ frames []string }
+
+func (n *noter) Select(frame []byte, _ int) bool {
+	n.frames = append(n.frames, string(frame))
+	return true
+}
+
+func (n *noter) Counters() wire.Counters { return wire.Counters{} }
 
 // everyThird selects one packet in three.
 type everyThird struct{ counters wire.Counters }

@@ -39,7 +39,8 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	if engine.start == nil {
 		engine = Engines()[0]
 	}
-	machine, err := engine.start(o.Program, o.silent() && o.Flows == nil)
+	bare := o.silent() && o.Flows == nil
+	machine, err := engine.start(o.Program, bare)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	counted := false
 	if by := machine.selector(); by != nil {
 		counted = o.Counting && record == nil
-		source.ahead = files.Select(capfile.Selection{By: by, Limit: o.wanted(), Counted: counted})
+		source.ahead = files.Select(capfile.Selection{By: by, Limit: o.wanted(), Counted: counted, Bare: bare && o.Packets == nil})
 	} else {
 		source.ahead = files.Select(capfile.Selection{})
 		source.limit = o.wanted()
