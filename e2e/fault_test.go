@@ -178,30 +178,6 @@ func TestWithoutProcOrSys(t *testing.T) {
 	}
 }
 
-// TestSparseCPUs is a machine whose CPUs 0 and 2 are online, and 1 is not, where
-// perf buffers would be mixed up: as /sys has it.
-func TestSparseCPUs(t *testing.T) {
-	lab := newLab(t)
-	list := filepath.Join(t.TempDir(), "online")
-	if err := os.WriteFile(list, []byte("0,2\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	inside := lab.threadWith(t, steps(privateMounts, func() error {
-		return unix.Mount(list, "/sys/devices/system/cpu/online", "", unix.MS_BIND, "")
-	}))
-	capture := start(t, inside, "-i", right(0), "-o", "json").listens(t)
-	lab.goesOn(t, capture)
-	if end := capture.stop(t); !strings.Contains(end.stderr, ", transport mmap;") && !strings.Contains(end.stderr, ", transport ringbuf;") {
-		t.Errorf("it does not say which transport it took:\n%s", end.stderr)
-	}
-	complain(t, inside, 1, []string{"numbered from 0", "(0,2)"}, "--transport", "perf", "-i", right(0))
-	facts, _ := runCheck(t, inside, nil, "-i", right(0))
-	if f := facts["transport perf"]; f.Status != "no" || f.Required {
-		t.Errorf("%+v, want a no that is not required", f)
-	}
-	lab.wantNoProgram(t)
-}
-
 // emptyRoot returns a function that starts xdplog in the right namespace where
 // there is nothing but itself and what is named: no file, no library, no
 // environment.

@@ -114,6 +114,14 @@ func (d *dozing) wake() error {
 	return errors.Join(d.source.wake(), d.doorbell.Flush())
 }
 
+// mayRenew is [perfSource.mayRenew] of one.
+func (d *dozing) mayRenew() error {
+	if perf, ok := d.source.(*perfSource); ok {
+		return perf.mayRenew()
+	}
+	return nil
+}
+
 func (d *dozing) waiting(unread uint64) uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()

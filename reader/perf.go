@@ -1,18 +1,15 @@
 package reader
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/perf"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm/wire"
@@ -24,22 +21,31 @@ import (
 // A wake-up per sample would cost the receiving CPU far more than the sample
 // does, so the kernel wakes the reader only when a ring has filled by a part;
 // for what comes slower there is the deadline.
+//
+// A ring ends with its CPU, for good: see [perfSource.follow].
 type perfSource struct {
-	reader *perf.Reader
-	cpus   int // that have a buffer
-	sample perf.Record
-	record wire.InnerRecord
-	inner  bool   // whether it has a second half
-	arena  []byte // holds the samples of the packets that were read last
+	events *ebpf.Map // a descriptor of our own
+	buffer int       // bytes of each ring, as asked for
+	poller perfPoller
+
+	mu    sync.Mutex // of the rings, which [perfSource.follow] changes
+	rings []*perfRing
+	turn  int  // ring to look at first, so that a busy one does not starve others
+	more  bool // the last read did not come to the end of all of them
+
+	record  wire.InnerRecord
+	inner   bool // whether it has a second half
+	scratch []byte
+	arena   []byte // holds the samples of the packets that were read last
 
 	dropped []uint64 // by CPU, since its last packet; nil: nobody knows of which program
+
+	uevents *os.File       // nil: the kernel can't be asked for them
+	follows sync.WaitGroup // until that is closed
 }
 
 // arenaSize bounds what is read at once where packet bytes are wanted.
-const (
-	arenaSize = 1 << 20
-	maxSample = 1 << 16 // its size has 16 bits: perf_event_open(2)
-)
+const arenaSize = 1 << 20
 
 // defaultBuffer is asm's default, of which this package knows nothing else.
 const defaultBuffer = 2 << 20
@@ -53,9 +59,6 @@ const lockable = 512 << 10
 // that much can't be locked, of a smaller one. Of a program that is alone in them
 // it is known whose samples they have no room for.
 func newPerf(events *ebpf.Map, buffer int, alone, inner bool) (*perfSource, error) {
-	if list, err := os.ReadFile(onlineFile); err == nil && sparse(strings.TrimSpace(string(list))) {
-		return nil, fmt.Errorf("open perf buffers: %w (%s)", ErrSparseCPUs, strings.TrimSpace(string(list)))
-	}
 	size := buffer
 	if size == 0 {
 		size = defaultBuffer
@@ -69,43 +72,10 @@ func newPerf(events *ebpf.Map, buffer int, alone, inner bool) (*perfSource, erro
 	}
 	s.inner = inner
 	if alone {
-		s.dropped = make([]uint64, s.cpus)
+		s.dropped = make([]uint64, events.MaxEntries())
 	}
+	s.begin()
 	return s, nil
-}
-
-// ErrSparseCPUs is why there is no reader of perf buffers on a machine of which a
-// CPU is offline that is numbered below others: cilium/ebpf v0.22.0 hands their
-// buffers to the wrong CPUs then, on which everything would be lost.
-var ErrSparseCPUs = errors.New("the CPUs that are online are not numbered from 0 without a gap, as transport perf wants them: take ringbuf or mmap, or bring the others online")
-
-// onlineFile lists the CPUs that are online: "0-3,8".
-const onlineFile = "/sys/devices/system/cpu/online"
-
-// sparse reports whether a list of CPUs is anything but all from 0 on.
-func sparse(list string) bool {
-	return list != "0" && (!strings.HasPrefix(list, "0-") || strings.Contains(list, ","))
-}
-
-// online is how many CPUs are, and have a buffer: they are numbered from 0 without a gap.
-func online() int {
-	list, err := os.ReadFile(onlineFile)
-	if err != nil {
-		return runtime.NumCPU()
-	}
-	_, last, _ := strings.Cut(strings.TrimSpace(string(list)), "-")
-	n, _ := strconv.Atoi(last) // "0" is one alone
-	return n + 1
-}
-
-func openPerf(events *ebpf.Map, buffer int) (*perfSource, error) {
-	reader, err := perf.NewReaderWithOptions(events, buffer, perf.ReaderOptions{
-		Watermark: max(1, buffer/wire.WakeFraction),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open perf buffers: %w", explainPerf(err))
-	}
-	return &perfSource{reader: reader, cpus: online()}, nil
 }
 
 var (
@@ -113,82 +83,171 @@ var (
 	errNoPerf = errors.New("perf_event_open(2) takes CAP_PERFMON, and a seccomp profile or a security module may forbid it all the same: allow it there, or take transport ringbuf, which does without")
 )
 
-// explainPerf says why buffers can't be had. The perf package gives the
-// kernel's word as text alone, so the kernel is asked once more for an event.
-func explainPerf(err error) error {
-	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_BPF_OUTPUT}
-	attr.Size = uint32(unsafe.Sizeof(attr))
-	fd, refusal := unix.PerfEventOpen(&attr, -1, 0, -1, unix.PERF_FLAG_FD_CLOEXEC)
-	if refusal == nil {
-		unix.Close(fd)
+// openPerf opens a ring for each CPU that is online.
+func openPerf(events *ebpf.Map, buffer int) (_ *perfSource, err error) {
+	s := &perfSource{buffer: buffer, scratch: make([]byte, maxSample)}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open perf buffers: %w", err)
+			s.close()
+		}
+	}()
+	if s.events, err = events.Clone(); err != nil {
+		return nil, err
 	}
-	switch {
-	case errors.Is(refusal, unix.EPERM), errors.Is(refusal, unix.EACCES), errors.Is(refusal, unix.ENOSYS):
-		return explainRefusal(refusal, paranoia())
-	case refusal == nil && strings.Contains(err.Error(), unix.EPERM.Error()):
-		return errLocked // the event is had, its memory not
-	default:
+	if err := s.poller.open(); err != nil {
+		return nil, err
+	}
+	s.uevents = openUevents() // before the rings: no CPU that comes meanwhile is missed
+	for cpu := range int(events.MaxEntries()) {
+		err := s.add(cpu, buffer)
+		if errors.Is(err, unix.ENODEV) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// add opens a ring for a CPU, and has the program use it from now on.
+func (s *perfSource) add(cpu, buffer int) error {
+	r, err := openPerfRing(cpu, buffer)
+	if err != nil {
 		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.poller.add(r.event); err != nil {
+		r.close()
+		return err
+	}
+	if err := s.events.Put(uint32(cpu), uint32(r.event)); err != nil {
+		s.poller.remove(r.event)
+		r.close()
+		return fmt.Errorf("hand the buffer of CPU %d to the program: %w", cpu, err)
+	}
+	s.end(cpu)
+	s.rings = append(s.rings, r)
+	return nil
+}
+
+// end says that nothing more comes to the ring of a CPU. It goes when it has been read.
+func (s *perfSource) end(cpu int) {
+	for _, r := range s.rings {
+		r.over = r.over || r.cpu == cpu
+	}
+	s.sweep()
+}
+
+// sweep closes the rings to which nothing more comes, and of which nothing is left.
+func (s *perfSource) sweep() {
+	s.rings = slices.DeleteFunc(s.rings, func(r *perfRing) bool {
+		done := r.over && r.tail == r.head()
+		if done {
+			s.poller.remove(r.event) // closing it does not, while the map has it
+			r.close()
+		}
+		return done
+	})
+	if s.turn >= len(s.rings) {
+		s.turn = 0
 	}
 }
 
-// past is a deadline at which the reader takes what is there.
-var past = time.Unix(1, 0)
-
 func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n int, err error) {
-	s.reader.SetDeadline(time.Now().Add(latency))
+	if !s.more && latency > 0 {
+		if err := s.poller.wait(latency); err != nil {
+			return 0, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if into.packets != nil && s.arena == nil {
 		s.arena = make([]byte, arenaSize)
 	}
 	free := s.arena
+	ended := false
 	var stamp stamp
-	for n < into.len() {
-		if into.packets != nil {
-			if len(free) < maxSample {
-				return n, nil
+	s.more = false
+	for range s.rings {
+		r := s.rings[s.turn]
+		s.turn = (s.turn + 1) % len(s.rings)
+		ended = ended || r.over
+		for head := r.head(); r.tail != head; {
+			if n == into.len() || into.packets != nil && len(free) < maxSample {
+				s.more = true
+				break
 			}
-			s.sample.RawSample = free[:0] // where the sample goes
-		}
-		if err := s.reader.ReadInto(&s.sample); err != nil {
-			switch {
-			case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, perf.ErrFlushed):
-				return n, nil
-			case perf.IsUnknownEvent(err):
+			kind, body := r.next(head, s.scratch)
+			switch kind {
+			case unix.PERF_RECORD_LOST:
+				s.lose(r.cpu, lostSamples(body)) // the program counts them itself
+				continue
+			case unix.PERF_RECORD_SAMPLE:
+			default:
 				continue // a kind of record that a newer kernel adds
 			}
-			return n, err
-		}
-		if len(s.sample.RawSample) == 0 {
-			s.lose(s.sample.CPU, s.sample.LostSamples) // the program counts them itself
-			continue
-		}
-		if err := s.record.Record.Decode(s.sample.RawSample); err != nil {
-			return n, err
-		}
-		if s.inner {
-			if err := s.record.Outer.Decode(s.sample.RawSample[wire.RecordSize:]); err != nil {
+			sample := rawSample(body)
+			if into.packets != nil { // the kernel has its place back before the packet is used
+				kept := free[:len(sample):len(sample)]
+				copy(kept, sample)
+				sample, free = kept, free[len(sample):]
+			}
+			if err := s.decode(sample); err != nil {
+				r.release()
 				return n, err
 			}
+			if n == 0 {
+				stamp = clock.stamp()
+			}
+			event := into.event(n)
+			event.set(&s.record.Record, &stamp)
+			if s.inner {
+				event.Tunnel.set(&s.record.Outer)
+				sample = sample[wire.OuterSize:] // as if it were one of a record alone
+			}
+			if into.packets != nil {
+				into.packets[n].Dropped = s.lose(r.cpu, 0)
+				into.packets[n].Data = slices.Clip(s.record.Packet(sample))
+			}
+			n++
 		}
-		if n == 0 {
-			stamp = clock.stamp()
-			s.reader.SetDeadline(past)
+		r.release()
+		if s.more {
+			break // and go on with the next ring, however much this one holds
 		}
-		event := into.event(n)
-		event.set(&s.record.Record, &stamp)
-		sample := s.sample.RawSample
-		if s.inner {
-			event.Tunnel.set(&s.record.Outer)
-			sample = sample[wire.OuterSize:] // as if it were one of a record alone
-		}
-		if into.packets != nil {
-			into.packets[n].Dropped = s.lose(s.sample.CPU, 0)
-			into.packets[n].Data = slices.Clip(s.record.Packet(sample))
-			free = free[len(s.sample.RawSample):]
-		}
-		n++
+	}
+	if ended {
+		s.sweep()
 	}
 	return n, nil
+}
+
+// decode decodes the record at a sample's beginning.
+func (s *perfSource) decode(sample []byte) error {
+	if err := s.record.Record.Decode(sample); err != nil || !s.inner {
+		return err
+	}
+	return s.record.Outer.Decode(sample[wire.RecordSize:])
+}
+
+// rawSample is the data of a record of PERF_SAMPLE_RAW alone: its size, and that many bytes.
+func rawSample(body []byte) []byte {
+	if len(body) < 4 {
+		return nil
+	}
+	size := int(binary.NativeEndian.Uint32(body))
+	return body[4:min(4+size, len(body))]
+}
+
+// lostSamples is how many a PERF_RECORD_LOST tells of, behind an id of 8 bytes.
+func lostSamples(body []byte) uint64 {
+	if len(body) < 16 {
+		return 0
+	}
+	return binary.NativeEndian.Uint64(body[8:])
 }
 
 // lose adds samples that a CPU's buffer had no room for, of which the kernel tells before
@@ -208,7 +267,34 @@ func (s *perfSource) lose(cpu int, more uint64) (before uint64) {
 // A buffer is made with its reader and goes with it, and does not tell what it holds.
 func (s *perfSource) waiting(unread uint64) uint64 { return unread }
 
-func (s *perfSource) size() int { return s.cpus * s.reader.BufferSize() }
+func (s *perfSource) size() (bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rings {
+		bytes += len(r.data)
+	}
+	return bytes
+}
 
-func (s *perfSource) wake() error  { return s.reader.Flush() }
-func (s *perfSource) close() error { return s.reader.Close() }
+func (s *perfSource) wake() error { return s.poller.wake() }
+
+// close takes the rings from the program, which counts as lost what comes from then on.
+func (s *perfSource) close() error {
+	var errs []error
+	if s.uevents != nil {
+		errs = append(errs, s.uevents.Close())
+		s.follows.Wait()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rings {
+		s.events.Delete(uint32(r.cpu)) // where that takes rights that are gone, a ring without memory takes nothing either
+		s.poller.remove(r.event)
+		errs = append(errs, r.close())
+	}
+	s.rings = nil
+	if s.events != nil {
+		errs = append(errs, s.events.Close())
+	}
+	return errors.Join(append(errs, s.poller.close())...)
+}

@@ -1,6 +1,8 @@
 package reader
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -10,24 +12,69 @@ import (
 	"github.com/xdplog/xdplog/asm"
 )
 
-// TestExplainPerf explains only what the kernel says again: the tests of the
-// command have it say the rest.
-func TestExplainPerf(t *testing.T) {
+// TestPerfRefusals: the tests of the command have the kernel say the rest.
+func TestPerfRefusals(t *testing.T) {
 	setupConfig(t, asm.Config{}, Options{}) // skips where there is no right to perf events
-	other := errors.New("too many open files")
-	if got := explainPerf(other); got != other {
-		t.Errorf("%v became %v", other, got)
+	if _, err := openPerfRing(1<<15, 4096); !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
+		t.Errorf("a CPU that can't be: %v", err)
 	}
-	locked := errors.New("can't mmap: " + unix.EPERM.Error())
-	if got := explainPerf(locked); !errors.Is(got, errLocked) || !strings.Contains(got.Error(), "ulimit -l") {
-		t.Errorf("%v became %v", locked, got)
+	if _, err := openPerfRing(0, 1<<62); err == nil || !strings.Contains(err.Error(), "CPU 0") {
+		t.Errorf("a buffer that can't be: %v", err)
 	}
 }
 
-func TestSparse(t *testing.T) {
-	for list, want := range map[string]bool{"0": false, "0-1": false, "0-127": false, "1": true, "0,2": true, "0-1,3-5": true, "1-3": true} {
-		if got := sparse(list); got != want {
-			t.Errorf("sparse(%q) = %v, want %v", list, got, want)
+// TestPerfRing reads records that the kernel could have written, of every length at
+// every place of the ring, also around its end.
+func TestPerfRing(t *testing.T) {
+	const size = 256
+	r := &perfRing{control: new(unix.PerfEventMmapPage), data: make([]byte, size)}
+	scratch := make([]byte, size)
+	for length := 0; length <= 64; length += 8 {
+		for at := uint64(0); at < 3*size; at += 8 {
+			body := bytes.Repeat([]byte{byte(at/8) | 1}, length)
+			record := binary.NativeEndian.AppendUint32(nil, unix.PERF_RECORD_SAMPLE)
+			record = binary.NativeEndian.AppendUint16(record, 0)
+			record = binary.NativeEndian.AppendUint16(record, uint16(perfRecordHeaderSize+length))
+			for i, b := range append(record, body...) {
+				r.data[(at+uint64(i))%size] = b
+			}
+			r.tail = at
+			head := at + uint64(perfRecordHeaderSize+length)
+			kind, got := r.next(head, scratch)
+			if kind != unix.PERF_RECORD_SAMPLE || !bytes.Equal(got, body) || r.tail != head {
+				t.Fatalf("%d bytes at %d: kind %d, %x, tail %d", length, at, kind, got, r.tail)
+			}
+			if kind, _ := r.next(head, scratch); kind != 0 {
+				t.Fatalf("an empty ring has a record of kind %d", kind)
+			}
+		}
+	}
+	clear(r.data) // a length that no kernel writes
+	if kind, _ := r.next(r.tail+64, scratch); kind != 0 {
+		t.Errorf("it is of kind %d", kind)
+	}
+	if kind, _ := r.next(r.tail, scratch); kind != 0 || r.tail == 0 {
+		t.Error("and is not left behind")
+	}
+}
+
+func TestCPUEvent(t *testing.T) {
+	type event struct {
+		cpu    int
+		action string
+	}
+	for message, want := range map[string]event{
+		"online@/devices/system/cpu/cpu1\x00ACTION=online\x00SUBSYSTEM=cpu\x00": {1, "online"},
+		"offline@/devices/system/cpu/cpu128\x00ACTION=offline\x00":              {128, "offline"},
+		"add@/devices/system/cpu/cpu3\x00":                                      {3, "add"},
+		"online@/devices/system/memory/memory7\x00":                             {},
+		"add@/devices/system/cpu/cpufreq\x00":                                   {},
+		"online@/devices/system/cpu/cpu-1":                                      {},
+		"libudev\x00\xfe\xed":                                                   {},
+		"":                                                                      {},
+	} {
+		if cpu, action := cpuEvent([]byte(message)); (event{cpu, action}) != want {
+			t.Errorf("%q is %d, %q", message, cpu, action)
 		}
 	}
 }

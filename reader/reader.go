@@ -57,9 +57,10 @@ type Reader struct {
 // reader at a time: the error of another wraps [ErrInUse].
 //
 // Of a program with transport perf it opens a buffer on every CPU that is
-// online, for which Linux wants CAP_PERFMON or CAP_SYS_ADMIN. The other
-// transports' buffers are the program's: what an earlier reader has left in
-// them comes first.
+// online, and later on those that come online, for which Linux wants CAP_PERFMON or
+// CAP_SYS_ADMIN: see [Reader.CheckRights]. What a CPU captures before it has its buffer is
+// counted as lost. The other transports' buffers are the program's: what an earlier reader
+// has left in them comes first.
 func New(coll *ebpf.Collection, opts Options) (_ *Reader, err error) {
 	if coll == nil {
 		return nil, errors.New("open reader: there is no collection")
@@ -183,6 +184,21 @@ func (r *Reader) All(ctx context.Context) iter.Seq2[Event, error] {
 			}
 		}
 	}
+}
+
+// CheckRights says whether the calling thread has the rights that reading takes from now
+// on, once the reader is open: those to read counters and, with transport perf, to open the
+// buffer of a CPU that comes online. Who gives rights up tries with it which to keep.
+func (r *Reader) CheckRights() error {
+	if _, err := r.Counters(); err != nil {
+		return err
+	}
+	if dozing, ok := r.source.(*dozing); ok {
+		if err := dozing.mayRenew(); err != nil {
+			return fmt.Errorf("open perf buffers: %w", err)
+		}
+	}
+	return nil
 }
 
 // BufferSize is the size in bytes of the buffers of all CPUs; 0 of the zero value.

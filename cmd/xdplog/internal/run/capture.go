@@ -124,6 +124,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 	}
 	c.session = session{
 		source:      ports,
+		mayRead:     events.CheckRights,
 		attachments: attachments,
 		transport:   o.transport(),
 		counted:     o.counts(),

@@ -65,7 +65,7 @@ func (s *session) renounce() {
 		return
 	}
 	err := s.Environment.Renounce(func() error {
-		if _, err := s.source.Counters(); err != nil || s.record == nil {
+		if err := s.mayRead(); err != nil || s.record == nil {
 			return err
 		}
 		return s.record.MayFollow()

@@ -13,22 +13,31 @@ import (
 // A capabilitySet is a bit for each capability (linux/capability.h).
 type capabilitySet uint64
 
-// What a run keeps, the first of these with which it can still count:
+// What a run keeps, the first of these with which it can still do its work:
 // CAP_NET_ADMIN takes the program off again; kernels before 5.19 let nobody
 // call bpf(2), by which counters are read, without CAP_BPF or, in its place,
-// CAP_SYS_ADMIN. Root makes files in a directory of another user's, where one is to
-// follow another, by CAP_DAC_OVERRIDE.
+// CAP_SYS_ADMIN. With transport perf CAP_PERFMON opens the buffer of a CPU that comes
+// online, for whose memory root has CAP_IPC_LOCK; where kernel.perf_event_paranoid is above
+// 2, Debian's default, that takes CAP_SYS_ADMIN. Root makes files in a directory of another
+// user's, where one is to follow another, by CAP_DAC_OVERRIDE.
 func keepable() (sets []capabilitySet) {
-	const detach capabilitySet = 1 << unix.CAP_NET_ADMIN
+	const (
+		detach   capabilitySet = 1 << unix.CAP_NET_ADMIN
+		counters capabilitySet = 1 << unix.CAP_BPF
+		buffers  capabilitySet = 1<<unix.CAP_PERFMON | 1<<unix.CAP_IPC_LOCK
+		either   capabilitySet = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_IPC_LOCK
+	)
 	for _, files := range []capabilitySet{0, 1 << unix.CAP_DAC_OVERRIDE} {
-		sets = append(sets, detach|files, detach|files|1<<unix.CAP_BPF, detach|files|1<<unix.CAP_SYS_ADMIN)
+		for _, reading := range []capabilitySet{0, counters, buffers, counters | buffers, either} {
+			sets = append(sets, detach|files|reading)
+		}
 	}
 	return sets
 }
 
 // Renounce gives up, for good and on every thread, the rights that a run does
 // not need any more once everything is open and attached. What it then still
-// has to do, count tries.
+// has to do, may tries.
 //
 // With no_new_privs no program that this one might start can have more, so the
 // bounding set may stay: emptying it is a call per capability on every thread,
@@ -41,7 +50,7 @@ func keepable() (sets []capabilitySet) {
 // A binary that was built with cgo keeps its rights, which is an error: it may
 // have threads that Go doesn't know of, and a right that one thread has, all
 // can use. Package net alone makes it one where there is a C compiler.
-func Renounce(count func() error) error {
+func Renounce(may func() error) error {
 	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
 	switch errno {
 	case 0:
@@ -55,7 +64,7 @@ func Renounce(count func() error) error {
 		return err
 	}
 	for _, keep := range keepable() {
-		works, err := enough(keep, count)
+		works, err := enough(keep, may)
 		if err != nil {
 			return err
 		}
@@ -78,9 +87,9 @@ func (t threadCapabilities) setOnAllThreads() error {
 	return nil
 }
 
-// enough reports whether count works with no other capabilities than these in
+// enough reports whether may does with no other capabilities than these in
 // force. It tries on one thread, and goes back to what was.
-func enough(keep capabilitySet, count func() error) (bool, error) {
+func enough(keep capabilitySet, may func() error) (bool, error) {
 	runtime.LockOSThread()
 	before, err := capabilities()
 	if err != nil {
@@ -96,7 +105,7 @@ func enough(keep capabilitySet, count func() error) (bool, error) {
 		runtime.UnlockOSThread()
 		return false, fmt.Errorf("set capabilities: %w", err)
 	}
-	works := count() == nil
+	works := may() == nil
 	if err := unix.Capset(&header, &before[0]); err != nil {
 		return false, fmt.Errorf("set capabilities back: %w", err) // and the thread is not reused
 	}

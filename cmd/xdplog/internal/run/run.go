@@ -91,9 +91,9 @@ type Environment struct {
 	// attached, [notify.Stopping] when the end has begun; nil: there is none.
 	Notify func(state string) error
 
-	// Renounce gives up what a run needs no more, but what count still takes;
+	// Renounce gives up what a run needs no more, but what may still tries;
 	// nil where the process has other things to do. See [Renounce].
-	Renounce func(count func() error) error
+	Renounce func(may func() error) error
 }
 
 // output is the kind of the events' lines.

@@ -45,6 +45,7 @@ type attachment interface {
 // A session is a run from attached to detached.
 type session struct {
 	source      eventSource
+	mayRead     func() error // whether the thread still has the rights that this takes
 	attachments []attachment
 	transport   string        // words about it
 	release     func()        // writes what is kept; nil: nothing is
