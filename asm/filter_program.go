@@ -22,13 +22,18 @@ type FilterConfig struct {
 	// Filter is asked. There is no default.
 	Filter *filter.Filter
 
-	// Place is [XDP], [TCIngress] or [TCEgress]. Default: XDP.
+	// Place is [XDP], [TCIngress], [TCEgress] or [Socket]. Default: XDP.
 	Place Place
 
 	// Match is returned for packets that match, and Otherwise for all others: of
-	// XDP_DROP, XDP_PASS and so on (linux/bpf.h), or TC_ACT_OK, TC_ACT_SHOT and so on
-	// (linux/pkt_cls.h). They must differ.
+	// XDP_DROP, XDP_PASS and so on (linux/bpf.h), TC_ACT_OK, TC_ACT_SHOT and so on
+	// (linux/pkt_cls.h), or for a socket how many bytes it receives, 0 and -1, which is all.
+	// They must differ.
 	Match, Otherwise int32
+
+	// BTF says of a [FilterFunction] that it is for a program whose functions have BTF, as
+	// those have that clang -g compiles. A program always has it.
+	BTF bool
 
 	// NoFrags and FirstBuffer are those of [Config].
 	NoFrags, FirstBuffer bool
@@ -51,30 +56,39 @@ func FilterProgram(cfg FilterConfig) (*ebpf.CollectionSpec, error) {
 }
 
 func filterProgram(cfg FilterConfig) (*ebpf.CollectionSpec, error) {
-	switch {
-	case cfg.Place != XDP && cfg.Place != TCIngress && cfg.Place != TCEgress:
-		return nil, fmt.Errorf("nobody is asked for a verdict at %v", cfg.Place)
-	case cfg.Match == cfg.Otherwise:
-		return nil, errors.New("what it returns for packets that match, and for others, is the same")
-	}
-	if err := cfg.Filter.Check(); err != nil {
+	at, insns, tables, err := filterParts(cfg)
+	if err != nil {
 		return nil, err
 	}
-	at := places[cfg.Place].of(Config{NoFrags: cfg.NoFrags, FirstBuffer: cfg.FirstBuffer})
+	return &ebpf.CollectionSpec{
+		Maps:     tables,
+		Programs: map[string]*ebpf.ProgramSpec{FilterProgramName: programSpec(at, FilterProgramName, insns)},
+	}, nil
+}
+
+// filterParts are what programs and functions are made of.
+func filterParts(cfg FilterConfig) (at place, insns bpf.Instructions, all map[string]*ebpf.MapSpec, err error) {
+	switch {
+	case cfg.Place != XDP && cfg.Place != TCIngress && cfg.Place != TCEgress && cfg.Place != Socket:
+		return nil, nil, nil, fmt.Errorf("nobody is asked for a verdict at %v", cfg.Place)
+	case cfg.Match == cfg.Otherwise:
+		return nil, nil, nil, errors.New("what it returns for packets that match, and for others, is the same")
+	}
+	if err := cfg.Filter.Check(); err != nil {
+		return nil, nil, nil, err
+	}
+	at = places[cfg.Place].of(Config{NoFrags: cfg.NoFrags, FirstBuffer: cfg.FirstBuffer})
 	insns, tables, err := filterInstructions(cfg, at)
 	if errors.Is(err, assemble.ErrTooFar) {
 		err = ErrTooLarge
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	coll := &ebpf.CollectionSpec{
-		Maps:     make(map[string]*ebpf.MapSpec),
-		Programs: map[string]*ebpf.ProgramSpec{FilterProgramName: programSpec(at, FilterProgramName, insns)},
-	}
-	maps.Copy(coll.Maps, at.maps())
-	maps.Copy(coll.Maps, tables)
-	return coll, nil
+	all = make(map[string]*ebpf.MapSpec)
+	maps.Copy(all, at.maps())
+	maps.Copy(all, tables)
+	return at, insns, all, nil
 }
 
 func filterInstructions(cfg FilterConfig, at place) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {

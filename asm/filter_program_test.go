@@ -75,10 +75,7 @@ func loadFilterProgram(t *testing.T, cfg FilterConfig) *ebpf.Program {
 	if err != nil {
 		t.Fatalf("%s: %v", cfg.Filter, err)
 	}
-	coll, err := ebpf.NewCollection(spec)
-	if errors.Is(err, unix.EPERM) && os.Getenv("XDPLOG_E2E") != "required" {
-		t.Skipf("needs root: %v", err)
-	}
+	program, err := loadSpec(t, spec)
 	if errors.Is(err, unix.E2BIG) && !cfg.FirstBuffer {
 		cfg.FirstBuffer = true
 		return loadFilterProgram(t, cfg)
@@ -86,8 +83,30 @@ func loadFilterProgram(t *testing.T, cfg FilterConfig) *ebpf.Program {
 	if err != nil {
 		t.Fatalf("%s: %+v", cfg.Filter, err)
 	}
+	return program
+}
+
+func loadSpec(t *testing.T, spec *ebpf.CollectionSpec) (*ebpf.Program, error) {
+	t.Helper()
+	coll, err := ebpf.NewCollection(spec)
+	if errors.Is(err, unix.EPERM) && os.Getenv("XDPLOG_E2E") != "required" {
+		t.Skipf("needs root: %v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
 	defer coll.Close()
-	return coll.DetachProgram(FilterProgramName)
+	return coll.DetachProgram(FilterProgramName), nil
+}
+
+func loadedFilter(t *testing.T, spec *ebpf.CollectionSpec) *ebpf.Program {
+	t.Helper()
+	rlimit.RemoveMemlock() // needed before 5.11 only, where the load then says so
+	program, err := loadSpec(t, spec)
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return program
 }
 
 // TestFilterProgramOfAll: where all packets match there is no code for others.

@@ -80,6 +80,8 @@ const (
 	Beside                 // another XDP program's end (Linux 5.7): what that has seen, and decided
 
 	nowhere // see [Config.Replay]
+
+	Socket // a packet socket's filter: of [FilterProgram] alone
 )
 
 // places are all there are. Another one is its own file, and a line here.
@@ -92,9 +94,10 @@ var places = [...]struct {
 	TCEgress:  {"tc egress", newTCEgress},
 	Beside:    {"beside", newBeside},
 	nowhere:   {"nowhere", newRecorded},
+	Socket:    {"socket", newSocketFilter},
 }
 
-// String is the place's name: xdp, tc ingress, tc egress, beside.
+// String is the place's name: xdp, tc ingress, tc egress, beside, socket.
 func (p Place) String() string {
 	if int(p) < len(places) {
 		return places[p].name

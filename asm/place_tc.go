@@ -58,7 +58,7 @@ func (trafficControl) spec() *ebpf.ProgramSpec {
 // How much of the packet is copied is in copiedSlot: the verifier follows it, and
 // so sees that there is an end to this.
 func (t trafficControl) begin(b *builder) {
-	copyIt, ok, plain, copied := b.Fresh("copy"), b.Fresh("size_known"), b.Fresh("no_tag_beside"), b.Fresh("copied")
+	copyIt := b.Fresh("copy")
 	skbData.LoadRaw(b.Builder, header, ctx)
 	skbDataEnd.LoadRaw(b.Builder, end, ctx)
 	b.inPlace()
@@ -66,14 +66,27 @@ func (t trafficControl) begin(b *builder) {
 	b.JumpIf(bpf.R1, bpf.JEq, 0, parse)
 	b.Emit(bpf.Mov.Imm(header, copyUsual))
 
-	// header is how much, at most; end will be the copy, record how long it is.
 	b.Block(copyIt)
+	t.copyBeginning(b)
+	b.Jump(parse)
+
+	b.Block(copyAll)
+	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Jump(copyIt)
+
+	b.Block(parse)
+}
+
+// copyBeginning copies as much of the packet as header says, at most, and leaves in header
+// and end what can be read of it. On the way end is the copy, and record how long it is.
+func (trafficControl) copyBeginning(b *builder) {
+	ok, plain, copied := b.Fresh("size_known"), b.Fresh("no_tag_beside"), b.Fresh("copied")
 	b.findCopy()
 	skbLen.LoadRaw(b.Builder, record, ctx)
 	b.JumpIfReg(record, bpf.JLE, header, ok)
 	b.Emit(bpf.Mov.Reg(record, header))
 	b.Block(ok)
-	b.JumpIf(record, bpf.JLE, layout.EtherLen-1, pass) // never, as above
+	b.JumpIf(record, bpf.JLE, layout.EtherLen-1, pass) // never, but of a socket that has other things than frames
 	b.Emit(bpf.Mov.Reg(header, end))
 
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)
@@ -98,13 +111,6 @@ func (t trafficControl) begin(b *builder) {
 
 	b.Block(copied)
 	b.Emit(bpf.Add.Reg(end, record))
-	b.Jump(parse)
-
-	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
-	b.Jump(copyIt)
-
-	b.Block(parse)
 }
 
 // loadBytes copies bytes of the packet, from an offset on, into the copy at another.

@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/asm/filter"
 	"github.com/xdplog/xdplog/asm/filter/classic"
 )
@@ -38,7 +41,11 @@ func TestPacketSocket(t *testing.T) {
 			f = parse(t, []string{"vlan 10", "vlan 4095 and not vlan 20", "vlan and ip", "not vlan", "ether proto 0x88a8", "not ether proto 0x8100"}[i/4%6])
 		}
 		f = &filter.Filter{Root: filter.Or{filter.EtherAddress{Direction: filter.Source, Address: marker}, f.Root}}
-		attach(t, receiver, f, compile(t, f, classic.Options{TagBeside: true}))
+		if i%8 < 4 {
+			attach(t, receiver, f, compile(t, f, classic.Options{TagBeside: true}))
+		} else {
+			attachProgram(t, receiver, f)
+		}
 
 		var want [][]byte
 		for range 50 {
@@ -68,6 +75,24 @@ func TestPacketSocket(t *testing.T) {
 		}
 	}
 	t.Logf("%d frames, %d matches", sent, matched)
+}
+
+// attachProgram attaches the eBPF that package asm makes for sockets.
+func attachProgram(t *testing.T, socket int, f *filter.Filter) {
+	t.Helper()
+	spec, err := asm.FilterProgram(asm.FilterConfig{Filter: f, Place: asm.Socket, Match: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rlimit.RemoveMemlock() // needed before Linux 5.11
+	collection, err := ebpf.NewCollection(spec)
+	if err != nil {
+		t.Fatalf("%s: %+v", f, err)
+	}
+	defer collection.Close()
+	if err := unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, collection.Programs[asm.FilterProgramName].FD()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // asksForBytes says whether a filter asks for ether[…] or len, which is not the same with

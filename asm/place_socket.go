@@ -1,0 +1,38 @@
+package asm
+
+import (
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
+)
+
+// socketFilter is a socket's filter, which is given what that is about to receive: of a
+// packet socket frames from the Ethernet header on. Nothing of them can be read directly, so
+// the beginning is copied, with a tag that is beside the packet where it was on the wire.
+//
+// The copy is the CPU's own, so nothing may come between: as the kernel runs a packet
+// socket's filter, with softirqs off, nothing does.
+type socketFilter struct{ trafficControl }
+
+func newSocketFilter(Config) place { return socketFilter{} }
+
+func (socketFilter) spec() *ebpf.ProgramSpec {
+	return &ebpf.ProgramSpec{Type: ebpf.SocketFilter, SectionName: "socket"}
+}
+
+// begin copies the packet's beginning; it is also where the program goes on from
+// copyAll, once.
+func (s socketFilter) begin(b *builder) {
+	copyIt := b.Fresh("copy")
+	b.Emit(bpf.Mov.Imm(header, copyUsual))
+	b.Jump(copyIt)
+
+	b.Block(copyAll)
+	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Jump(copyIt) // which is next: see beside
+
+	b.Block(copyIt)
+	s.copyBeginning(b)
+	b.Jump(parse)
+
+	b.Block(parse)
+}
