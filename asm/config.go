@@ -18,6 +18,13 @@ type Config struct {
 	// All reports every frame, also one that is not IP, without any filter.
 	All bool
 
+	// Inner looks into tunnels: VXLAN, Geneve, GRE, IP in IP and GTP-U. Of a packet in one the
+	// record and the filter, and what is counted by a key, are about the inner packet, one level deep, and the outer
+	// one stands beside it ([wire.InnerRecord]). Lengths, times and MAC addresses that are counted
+	// stay the whole packet's. Where an inner packet is cut before its IP header's end, or what
+	// leads to it is not as these protocols have it, it is about the outer packet.
+	Inner bool
+
 	// Transport is the way of the records to their reader. Default: [Perf].
 	Transport Transport
 
@@ -185,10 +192,19 @@ var defaultFilter = filter.Filter{Root: filter.Or{
 }}
 
 // Match evaluates the filter of the program on a frame, from its Ethernet
-// header on, in plain Go: see [filter.Filter.Match].
+// header on, in plain Go: see [filter.Filter.Match], and with Inner
+// [filter.Filter.MatchInner].
 func (cfg Config) Match(frame []byte, length int) bool {
 	wanted, err := cfg.Wanted()
-	return err == nil && (wanted == nil || wanted.Match(frame, length))
+	switch {
+	case err != nil:
+		return false
+	case wanted == nil:
+		return true
+	case cfg.Inner:
+		return wanted.MatchInner(frame, length)
+	}
+	return wanted.Match(frame, length)
 }
 
 // Check returns the error that [Program] would return for a number that makes no

@@ -16,7 +16,9 @@ import (
 // memory of the CPU's, where a header is not in reach, and the program begins anew with
 // that, once. It is the same parser: the verifier follows it with pointers into the
 // packet, and with pointers into the copy.
-type copied struct{}
+type copied struct {
+	inner bool // the program looks into tunnels
+}
 
 // The copy of a packet's beginning.
 const (
@@ -25,17 +27,21 @@ const (
 	// copyUsual has the headers of nearly all packets.
 	copyUsual = 256
 
-	// copyMost has those of all, see maxHeaders, and what a filter asks for near them.
-	copyMost = maxHeaders + xdpNear + 16
-
-	// copySize has room for a tag, and for what the verifier, who does not
-	// correlate lengths, takes for possible.
-	copySize = copyMost + 64
-
 	// copyAlign has what follows the Ethernet header begin at a multiple of 4, as
 	// it does where packets lie (NET_IP_ALIGN).
 	copyAlign = 2
 )
+
+// most has the headers of all packets, see maxHeaders, and what a filter asks for near them.
+func (c copied) most() int32 {
+	if c.inner {
+		return maxInside + xdpNear + 16
+	}
+	return maxHeaders + xdpNear + 16
+}
+
+// Inner implements [match.Place].
+func (c copied) Inner() bool { return c.inner }
 
 // Labels of the places'.
 const (
@@ -43,12 +49,12 @@ const (
 	parse   label = "parse"
 )
 
-func (copied) maps() map[string]*ebpf.MapSpec {
+func (c copied) maps() map[string]*ebpf.MapSpec {
 	return map[string]*ebpf.MapSpec{copyMap: {
 		Name:       copyMap,
 		Type:       ebpf.PerCPUArray,
 		KeySize:    4,
-		ValueSize:  copySize,
+		ValueSize:  uint32(c.most()) + 64, // for a tag, and for what the verifier, who does not correlate lengths, takes for possible
 		MaxEntries: 1,
 	}}
 }
@@ -83,18 +89,18 @@ func (copied) Start(b *assemble.Builder, dst bpf.Register) {
 }
 
 // within has everything copied where that was not done yet.
-func (copied) within(b *builder, reg bpf.Register, otherwise label) {
+func (c copied) within(b *builder, reg bpf.Register, otherwise label) {
 	there := b.Fresh("there")
 	b.JumpIfReg(reg, bpf.JLE, end, there)
-	notYet(b.Builder, otherwise)
+	c.notYet(b.Builder, otherwise)
 	b.Jump(copyAll)
 	b.Block(there)
 }
 
 // notYet jumps where everything was copied. It takes r0.
-func notYet(b *assemble.Builder, otherwise label) {
+func (c copied) notYet(b *assemble.Builder, otherwise label) {
 	b.Note("copied", bpf.LoadMem(bpf.R0, stack, layout.CopiedSlot, bpf.DWord))
-	b.JumpIf(bpf.R0, bpf.JEq, copyMost, otherwise)
+	b.JumpIf(bpf.R0, bpf.JEq, c.most(), otherwise)
 }
 
 // settle also bounds how far header is, for the copy has an end that the verifier
@@ -103,7 +109,7 @@ func (c copied) settle(b *builder, most int32) {
 	c.Start(b.Builder, bpf.R1)
 	b.Emit(bpf.Sub.Reg(header, bpf.R1))
 	b.aligned(1<<bits.Len32(uint32(most)) - 4)
-	if most == maxHeaders {
+	if most > maxBefore {
 		b.JumpIf(header, bpf.JGT, most, pass) // never
 	}
 	b.Emit(bpf.Add.Reg(header, bpf.R1))
@@ -111,8 +117,8 @@ func (c copied) settle(b *builder, most int32) {
 
 // further is [match.Place.Further]: it has everything copied where there is more, and
 // that was not done yet.
-func further(b *assemble.Builder, at match.Place, otherwise label) {
-	notYet(b, otherwise)
+func (c copied) further(b *assemble.Builder, at match.Place, otherwise label) {
+	c.notYet(b, otherwise)
 	at.Length(b)
 	at.Start(b, bpf.R1)
 	b.Emit(

@@ -88,8 +88,7 @@ func (b *builder) ipv4(later, malformed label) {
 
 // mapped copies an IPv4 address as ::ffff:a.b.c.d.
 func (b *builder) mapped(to layout.RecordField, from layout.Field) {
-	b.loadRaw(bpf.R1, from)
-	b.storeAt(to, 12, bpf.R1, bpf.Word)
+	b.copyWord(to, 12, from)
 	prefix := binary.NativeEndian.Uint32([]byte{0, 0, 0xff, 0xff})
 	b.storeImmAt(to, 8, int64(int32(prefix)), bpf.Word)
 	b.storeImmAt(to, 4, 0, bpf.Word)
@@ -119,8 +118,20 @@ func (b *builder) ipv6(malformed label) {
 // aligned to more, which the verifier refuses on machines that care.
 func (b *builder) copyAddress(to layout.RecordField, from layout.Field) {
 	for i := int16(0); i < 16; i += 4 {
-		b.loadRaw(bpf.R1, layout.Field{Name: from.Name, Offset: from.Offset + i, Size: bpf.Word})
-		b.storeAt(to, i, bpf.R1, bpf.Word)
+		b.copyWord(to, i, layout.Field{Name: from.Name, Offset: from.Offset + i, Size: bpf.Word})
+	}
+}
+
+// copyWord copies a word of an address, in a tunnel by halves: there it may not be aligned
+// to more.
+func (b *builder) copyWord(to layout.RecordField, at int16, from layout.Field) {
+	size := bpf.Word
+	if b.inside {
+		size = bpf.Half
+	}
+	for i := int16(0); i < 4; i += int16(size.Sizeof()) {
+		b.loadRaw(bpf.R1, layout.Field{Name: from.Name, Offset: from.Offset + i, Size: size})
+		b.storeAt(to, at+i, bpf.R1, size)
 	}
 }
 

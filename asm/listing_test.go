@@ -69,6 +69,7 @@ func TestPrograms(t *testing.T) {
 		"all":     {All: true},
 		"nofrags": {NoFrags: true},
 		"tc":      {Place: TCEgress},
+		"inner":   {Inner: true},
 
 		"metadata": {Clock: HardwareClock, Metadata: []Metadata{{Index: 1, VLANTag: 2, Timestamp: 3}}},
 	} {

@@ -40,7 +40,7 @@ func newSharedRing(cfg Config) (transport, error) {
 	if cfg.SnapLen > 0 {
 		return newPacketRing(cfg, buffer)
 	}
-	return sharedRing{slots: buffer / wire.RecordSize, cpus: cfg.CPUs}, nil
+	return sharedRing{slots: buffer / recordSize(cfg.Inner), cpus: cfg.CPUs, inner: cfg.Inner}, nil
 }
 
 // Flags of BPF_MAP_CREATE (linux/bpf.h).

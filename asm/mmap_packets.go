@@ -28,7 +28,7 @@ type packetRing struct {
 func (r packetRing) spare() int { return wire.EntrySize + recordSize(r.inner) }
 
 func newPacketRing(cfg Config, buffer int) (transport, error) {
-	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs, keep: cfg.Keep}, nil
+	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs, keep: cfg.Keep, inner: cfg.Inner}, nil
 }
 
 func (r packetRing) maps() map[string]*ebpf.MapSpec {

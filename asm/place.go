@@ -202,7 +202,12 @@ const maxBefore = layout.EtherLen + 2*layout.TagLen
 
 // aligned bounds header, an offset, by a mask. The verifier must not forget that
 // words are aligned there: some machines load no others.
+// Behind an Ethernet header in a tunnel they are not.
 func (b *builder) aligned(mask int32) {
+	if b.inside {
+		b.Emit(bpf.And.Imm(header, mask|2))
+		return
+	}
 	b.Emit(
 		bpf.And.Imm(header, mask),
 		bpf.Or.Imm(header, layout.EtherLen%4),

@@ -30,7 +30,7 @@ type beside struct {
 }
 
 func newBeside(cfg Config) place {
-	p := beside{kernel: cfg.Kernel, index: cfg.Index}
+	p := beside{copied: copied{cfg.Inner}, kernel: cfg.Kernel, index: cfg.Index}
 	for _, v := range cfg.Verdicts {
 		p.verdicts |= 1 << v
 	}
@@ -89,7 +89,7 @@ func (p beside) begin(b *builder) {
 	b.Jump(copyIt)
 
 	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Emit(bpf.Mov.Imm(header, p.most()))
 	b.Jump(copyIt) // which is next: older verifiers let no other edge than a jump lead back
 
 	// header is how much, at most; end will be the copy, record how long it is.
@@ -140,7 +140,7 @@ func (beside) verdict(b *builder) {
 }
 
 // Limits implements [match.Place]: as at tc.
-func (beside) Limits() (near uint32, direct int32) { return 0, copyMost }
+func (p beside) Limits() (near uint32, direct int32) { return 0, p.most() }
 
 // Length implements [match.Place]: over all buffers of a packet, where it has several.
 func (p beside) Length(b *assemble.Builder) {
@@ -180,7 +180,7 @@ func (p beside) first(b *assemble.Builder) {
 func (beside) Fragmented() bool { return true }
 
 // Further implements [match.Place].
-func (p beside) Further(b *assemble.Builder, otherwise assemble.Label) { further(b, p, otherwise) }
+func (p beside) Further(b *assemble.Builder, otherwise assemble.Label) { p.further(b, p, otherwise) }
 
 // Copy implements [match.Place] in the first buffer.
 func (p beside) Copy(b *assemble.Builder, slot int16, size int32) {

@@ -87,7 +87,7 @@ func (a asked) begin(b *builder) {
 	b.Jump(parse)
 
 	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Emit(bpf.Mov.Imm(header, a.most()))
 	b.Jump(copyIt)
 
 	b.Block(parse)
@@ -135,7 +135,7 @@ func (a asked) Length(b *assemble.Builder) {
 }
 
 // Further implements [match.Place].
-func (a asked) Further(b *assemble.Builder, otherwise assemble.Label) { further(b, a, otherwise) }
+func (a asked) Further(b *assemble.Builder, otherwise assemble.Label) { a.further(b, a, otherwise) }
 
 // Copy implements [match.Place]. What precedes a tag that is beside the packet is never
 // asked for: it is in the copy.

@@ -24,7 +24,7 @@ func (h headerless) begin(b *builder) {
 	b.Jump(copyIt)
 
 	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Emit(bpf.Mov.Imm(header, h.most()))
 	b.Jump(copyIt) // which is next: see beside
 
 	// header is how much, at most; end will be the copy, record how long it is.
@@ -57,8 +57,8 @@ func (h headerless) begin(b *builder) {
 func (headerless) Length(b *assemble.Builder) { skbLen.LoadRaw(b, bpf.R0, ctx) }
 
 // Further implements [match.Place].
-func (headerless) Further(b *assemble.Builder, otherwise assemble.Label) {
-	notYet(b, otherwise)
+func (h headerless) Further(b *assemble.Builder, otherwise assemble.Label) {
+	h.notYet(b, otherwise)
 	b.Jump(copyAll)
 }
 

@@ -27,7 +27,7 @@ func (s socketFilter) begin(b *builder) {
 	b.Jump(copyIt)
 
 	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Emit(bpf.Mov.Imm(header, s.most()))
 	b.Jump(copyIt) // which is next: see beside
 
 	b.Block(copyIt)

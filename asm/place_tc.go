@@ -26,8 +26,8 @@ type trafficControl struct {
 	way wire.Direction // to be said in records
 }
 
-func newTCIngress(cfg Config) place { return trafficControl{way: cfg.said(wire.In)} }
-func newTCEgress(cfg Config) place  { return trafficControl{way: cfg.said(wire.Out)} }
+func newTCIngress(cfg Config) place { return trafficControl{copied{cfg.Inner}, cfg.said(wire.In)} }
+func newTCEgress(cfg Config) place  { return trafficControl{copied{cfg.Inner}, cfg.said(wire.Out)} }
 
 // tcNext is TC_ACT_UNSPEC (linux/pkt_cls.h), and TCX_NEXT (linux/bpf.h, 6.6):
 // whoever comes next decides.
@@ -71,7 +71,7 @@ func (t trafficControl) begin(b *builder) {
 	b.Jump(parse)
 
 	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Emit(bpf.Mov.Imm(header, t.most()))
 	b.Jump(copyIt)
 
 	b.Block(parse)
@@ -127,7 +127,7 @@ func (b *builder) loadBytes(from, to int32, size func()) {
 }
 
 // Limits implements [match.Place]. Any header may end before what is asked for.
-func (trafficControl) Limits() (near uint32, direct int32) { return 0, copyMost }
+func (t trafficControl) Limits() (near uint32, direct int32) { return 0, t.most() }
 
 // Length implements [match.Place]: with the tag that is beside the packet.
 func (trafficControl) Length(b *assemble.Builder) {
@@ -147,7 +147,7 @@ func (trafficControl) Fragmented() bool { return true }
 
 // Further implements [match.Place].
 func (t trafficControl) Further(b *assemble.Builder, otherwise assemble.Label) {
-	further(b, t, otherwise)
+	t.further(b, t, otherwise)
 }
 
 // Copy implements [match.Place] by bpf_skb_load_bytes. What precedes a tag that is

@@ -48,7 +48,7 @@ func newXDPSlot(cfg Config) place {
 
 // slot is that of a config, wherever the packets come from.
 func (cfg Config) slot() xdpSlot {
-	return xdpSlot{frags: !cfg.NoFrags, copies: !cfg.NoFrags && !cfg.FirstBuffer}
+	return xdpSlot{copied: copied{cfg.Inner}, frags: !cfg.NoFrags, copies: !cfg.NoFrags && !cfg.FirstBuffer}
 }
 
 // context is struct xdp_md (linux/bpf.h, 5.8).
@@ -86,7 +86,7 @@ func (s xdpSlot) begin(b *builder) {
 	b.Jump(parse)
 
 	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, copyMost))
+	b.Emit(bpf.Mov.Imm(header, s.most()))
 	b.copyBeginning(b.Fresh("size_known"), func() {})
 	b.Jump(parse)
 
@@ -164,7 +164,7 @@ const xdpNear = 512
 // Limits implements [match.Place].
 func (s xdpSlot) Limits() (near uint32, direct int32) {
 	if s.copies {
-		return xdpNear, copyMost
+		return xdpNear, s.most()
 	}
 	return xdpNear, maxDirect
 }
@@ -191,7 +191,7 @@ func (s xdpSlot) Fragmented() bool { return s.frags }
 // Further implements [match.Place].
 func (s xdpSlot) Further(b *assemble.Builder, otherwise assemble.Label) {
 	if s.copies {
-		further(b, s, otherwise)
+		s.further(b, s, otherwise)
 		return
 	}
 	b.Jump(otherwise)

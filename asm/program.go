@@ -67,6 +67,9 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 		maps.Copy(coll.Maps, graceMaps())
 		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderKeep, Value: uint64(1)})
 	}
+	if cfg.Inner {
+		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderInner, Value: uint64(1)})
+	}
 	if cfg.Count != nil {
 		maps.Copy(coll.Maps, cfg.Count.maps(cfg.CPUs))
 		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderCount, Value: uint64(cfg.Count.By) + 1})
@@ -131,19 +134,13 @@ func readerMap(buffer int) *ebpf.MapSpec {
 		Type:       ebpf.Hash,
 		KeySize:    4,
 		ValueSize:  8,
-		MaxEntries: wire.ReaderKeys + 3 + MaxInterfaces,
+		MaxEntries: wire.ReaderKeys + 4 + MaxInterfaces,
 		Contents:   []ebpf.MapKV{{Key: wire.ReaderBuffer, Value: uint64(buffer)}},
 	}
 }
 
 // Labels of the program.
 const (
-	ipv4Block  label = "ipv4"
-	ipv6Block  label = "ipv6"
-	walked     label = "extensions_walked"
-	ports      label = "transport"
-	fragment   label = "later_fragment"
-	cutShort   label = "cut_short"
 	notIP      label = "not_ip"
 	parsed     label = "match"
 	matched    label = "matched"
@@ -225,6 +222,9 @@ func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.In
 func (b *builder) parse() {
 	b.Roles(layout.ParseRoles())
 	b.clearScalars()
+	if b.inner {
+		b.beginOutside()
+	}
 	b.Emit(bpf.Mov.Imm(flags, 0))
 	b.ethernet(notIP)
 	b.vlan(0, untagged, untagged)
@@ -232,44 +232,71 @@ func (b *builder) parse() {
 
 	b.Block(untagged)
 	b.store(layout.Rec.EtherType, next)
-	b.JumpIf(next, bpf.JEq, layout.EtherIPv4, ipv4Block)
-	b.JumpIf(next, bpf.JEq, layout.EtherIPv6, ipv6Block)
+	outer, done := headersOf(""), parsed
+	if b.inner {
+		done = tunnelled
+	}
+	b.JumpIf(next, bpf.JEq, layout.EtherIPv4, outer.ipv4)
+	b.JumpIf(next, bpf.JEq, layout.EtherIPv6, outer.ipv6)
 	b.Jump(notIP)
 
-	b.Block(ipv4Block)
-	b.ipv4(fragment, notIP)
-	b.Jump(ports)
-
-	b.Block(ipv6Block)
-	b.settle(maxBefore)
-	b.ipv6(notIP)
-	for range 8 {
-		b.extension(walked, fragment, cutShort)
-	}
-
-	b.Block(walked)
-	b.settle(maxHeaders)
-
-	b.Block(ports)
-	b.transport(parsed, cutShort)
-	b.Jump(parsed)
-
-	b.Block(fragment)
-	b.settle(maxHeaders)
-	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
-	b.Jump(parsed)
-
-	b.Block(cutShort)
-	b.settle(maxHeaders)
-	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
-	b.Jump(parsed)
+	b.network(outer, bounds{maxBefore, maxHeaders}, notIP, done)
 
 	b.Block(notIP)
 	b.Emit(bpf.Mov.Imm(next, 0))
 	b.clearAddresses()
+	if b.inner {
+		b.Jump(parsed)
+		b.tunnels()
+	}
 
 	b.Block(parsed)
 	b.decoded()
+}
+
+// headers are the labels of a packet's headers from IP on, and of what becomes of them.
+type headers struct{ ipv4, ipv6, walked, ports, fragment, cut label }
+
+func headersOf(prefix label) headers {
+	return headers{
+		prefix + "ipv4", prefix + "ipv6", prefix + "extensions_walked", prefix + "transport",
+		prefix + "later_fragment", prefix + "cut_short",
+	}
+}
+
+// bounds are how far into the frame an IP header begins, at most, and what follows it.
+type bounds struct{ network, transport int32 }
+
+// network decodes from the IP header on. What is none goes to malformed, a packet whose ports
+// may be read to done, and any other to parsed.
+func (b *builder) network(h headers, most bounds, malformed, done label) {
+	b.Block(h.ipv4)
+	b.ipv4(h.fragment, malformed)
+	b.Jump(h.ports)
+
+	b.Block(h.ipv6)
+	b.settle(most.network)
+	b.ipv6(malformed)
+	for range 8 {
+		b.extension(h.walked, h.fragment, h.cut)
+	}
+
+	b.Block(h.walked)
+	b.settle(most.transport)
+
+	b.Block(h.ports)
+	b.transport(done, h.cut)
+	b.Jump(parsed)
+
+	b.Block(h.fragment)
+	b.settle(most.transport)
+	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagFragment)))
+	b.Jump(parsed)
+
+	b.Block(h.cut)
+	b.settle(most.transport)
+	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
+	b.Jump(parsed)
 }
 
 // prologue sets the registers that keep their role, and counts the packet.

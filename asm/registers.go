@@ -26,6 +26,8 @@ type builder struct {
 	place place
 	slot  uint8 // number of the program, among those of its collection
 	inner bool  // it looks into tunnels: records are two cache lines
+
+	inside bool // what is emitted reads the headers of an inner packet, see aligned
 }
 
 // recordSize is the size of its records in bytes.
@@ -38,4 +40,6 @@ func recordSize(inner bool) int {
 	return wire.RecordSize
 }
 
-func newBuilder(at place) *builder { return &builder{Builder: assemble.New(layout.Roles()), place: at} }
+func newBuilder(at place) *builder {
+	return &builder{Builder: assemble.New(layout.Roles()), place: at, inner: at.Inner()}
+}

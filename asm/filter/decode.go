@@ -7,6 +7,8 @@ type packet struct {
 	frame  []byte
 	length uint32
 
+	headerless bool // frame begins with the IP header: there is no Ethernet header to ask
+
 	typed     uint8                // how many types there are: none in a frame of less than 14 bytes
 	tags      uint8                // how many vlans there are
 	types     [1 + mostTags]uint16 // of the frame, then behind each tag
@@ -40,6 +42,7 @@ func (p *packet) etherType() uint16 { return p.types[p.tags] }
 
 // decode sets all but frame and length, which are given.
 func (p *packet) decode() {
+	p.headerless = false
 	if p.decodePlain() {
 		return
 	}

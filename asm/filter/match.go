@@ -160,7 +160,7 @@ func (p *packet) hasTag(n VLAN) verdict {
 }
 
 func (p *packet) hasMAC(offset int, address [6]byte) verdict {
-	if len(p.frame) < offset+len(address) {
+	if p.headerless || len(p.frame) < offset+len(address) {
 		return missing
 	}
 	return is([6]byte(p.frame[offset:]) == address)
@@ -298,6 +298,8 @@ func (p *packet) compute(a Arith) (n uint32, ok bool) {
 func (p *packet) load(layer Layer, offset uint32, size int) (n uint32, ok bool) {
 	from := int64(offset)
 	switch {
+	case layer == EtherLayer && p.headerless:
+		return 0, false
 	case layer == EtherLayer:
 	case layer == ICMP6Layer && p.version == IPv6:
 		from += int64(p.transport)

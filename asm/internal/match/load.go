@@ -15,6 +15,9 @@ const maxCopied = 0xffff
 // loadPacket leaves bytes of the packet in r0, in host byte order.
 func (m *matcher) loadPacket(n filter.Load) {
 	size := map[uint8]bpf.Size{1: bpf.Byte, 2: bpf.Half, 4: bpf.Word}[n.Size]
+	if n.Layer == filter.EtherLayer {
+		m.ethernet()
+	}
 	near, direct := m.place.Limits()
 	if offset, ok := n.Offset.(filter.Number); ok && near > 0 && uint32(offset) <= near {
 		m.loadAt(m.headerOf(n.Layer), int16(offset), size, m.short)
@@ -64,7 +67,7 @@ func (m *matcher) headerOf(layer filter.Layer) bpf.Register {
 	case m.parsed(layer):
 		return header
 	case layer == filter.EtherLayer:
-		m.place.Start(m.Builder, bpf.R1)
+		m.frameStart()
 	case layer < filter.TCPLayer:
 		m.networkHeader()
 	case layer == filter.ICMP6Layer:
@@ -92,8 +95,10 @@ func (m *matcher) headerOf(layer filter.Layer) bpf.Register {
 func (m *matcher) offsetOf(layer filter.Layer) {
 	switch {
 	case layer == filter.EtherLayer:
+		m.addFrame(bpf.R0, bpf.R2)
 	case layer < filter.TCPLayer:
 		m.tagsLength(bpf.R2)
+		m.addFrame(bpf.R2, bpf.R1)
 		m.Emit(bpf.Add.Reg(bpf.R0, bpf.R2))
 	case layer == filter.ICMP6Layer:
 		m.Emit(bpf.Mov.Reg(bpf.R3, bpf.R0))
@@ -145,8 +150,36 @@ func (m *matcher) headersLength(layer filter.Layer) {
 // how far that is into the packet.
 func (m *matcher) networkHeader() {
 	m.tagsLength(bpf.R2)
+	m.addFrame(bpf.R2, bpf.R1)
 	m.place.Start(m.Builder, bpf.R1)
 	m.Emit(bpf.Add.Reg(bpf.R1, bpf.R2))
+}
+
+// ethernet ends the filter where the packet has no Ethernet header, as in some tunnels:
+// it asks for bytes of one. It takes r0.
+func (m *matcher) ethernet() {
+	if m.place.Inner() {
+		layout.Outer.Payload.Load(m.Builder, bpf.R0)
+		m.jumpOn(bpf.JEq.Imm(bpf.R0, int32(wire.IPPayload), ""), m.abort)
+	}
+}
+
+// frameStart leaves in r1 where the Ethernet header begins, which is there. It takes r2.
+func (m *matcher) frameStart() {
+	m.place.Start(m.Builder, bpf.R1)
+	m.addFrame(bpf.R1, bpf.R2)
+}
+
+// addFrame adds to a register how far behind Start the frame begins. It takes another one.
+func (m *matcher) addFrame(dst, taken bpf.Register) {
+	if !m.place.Inner() {
+		return
+	}
+	m.Note("frame", bpf.LoadMem(taken, stack, layout.FrameSlot, bpf.DWord))
+	m.Emit(
+		bpf.And.Imm(taken, layout.FrameMask), // it is no more: the verifier does not know
+		bpf.Add.Reg(dst, taken),
+	)
 }
 
 // tagsLength leaves in a register the length of the Ethernet header with tags.

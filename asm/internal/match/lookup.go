@@ -164,7 +164,8 @@ func (m *matcher) etherAddresses(list []filter.EtherAddress) step {
 			if m.known == nil {
 				return
 			}
-			m.place.Start(m.Builder, bpf.R1)
+			m.ethernet()
+			m.frameStart()
 			m.reach(bpf.R1, int32(offset)+6, m.abort)
 			m.Emit(
 				bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word),

@@ -26,8 +26,13 @@ import (
 //
 // It leaves r6 to r10 as they were, writes nothing but its part of the stack, and falls through if the packet matches.
 type Place interface {
-	// Start leaves in dst where the frame's first byte is, and no other register changed.
+	// Start leaves in dst where the packet's first byte is, and no other register changed.
 	Start(b *assemble.Builder, dst bpf.Register)
+
+	// Inner says whether the frame may be one in a tunnel. It then begins as many bytes behind
+	// Start as [layout.FrameSlot] says; of an IP packet without an Ethernet header there,
+	// which the record says, so many before it as that would have.
+	Inner() bool
 
 	// Limits are how far code reaches that is not Copy. near is the largest
 	// constant offset into a header at which a byte that is not before

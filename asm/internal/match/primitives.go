@@ -33,7 +33,12 @@ func (m *matcher) etherType(n filter.EtherType) step {
 	}
 	at := func(offset int) step {
 		load := filter.Load{Layer: filter.EtherLayer, Offset: filter.Number(offset), Size: 2}
-		return m.comparison(filter.Equal, load, filter.Number(n.Value))
+		there := m.comparison(filter.Equal, load, filter.Number(n.Value))
+		if m.place.Inner() { // else it is no frame, and has no type there
+			frame := m.question(question{field: layout.Outer.Payload, op: bpf.JEq, value: uint32(wire.IPPayload)})
+			return m.all(m.not(frame), there)
+		}
+		return there
 	}
 	return m.anyOf(behind, at(int(layout.EtherType.Offset)), m.all(m.is(layout.Rec.Tags, 2), at(int(layout.EtherType.Offset)+layout.TagLen)))
 }
@@ -53,7 +58,8 @@ func (m *matcher) etherAddress(n filter.EtherAddress) step {
 	at := func(offset int16, there bool) step {
 		return m.decide(func(yes, no assemble.Label) {
 			if !there {
-				m.place.Start(m.Builder, bpf.R1)
+				m.ethernet()
+				m.frameStart()
 				m.reach(bpf.R1, int32(offset)+6, m.abort)
 			}
 			m.Emit(bpf.LoadMem(bpf.R0, bpf.R1, offset, bpf.Word))
