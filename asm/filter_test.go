@@ -33,6 +33,7 @@ type compiled struct {
 	program  *ebpf.Program
 	counters *ebpf.Map
 	matched  uint64 // so far
+	inner    bool
 }
 
 func parseFilter(t testing.TB, expression string) *filter.Filter {
@@ -73,7 +74,7 @@ func newCompiled(cfg Config) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiled{filter: cfg.Filter, fast: cfg.Filter.Matcher(), spec: spec, program: coll.DetachProgram(ProgramName), counters: coll.DetachMap(wire.CountersMap)}
+	c := &compiled{filter: cfg.Filter, fast: cfg.Filter.Matcher(), spec: spec, program: coll.DetachProgram(ProgramName), counters: coll.DetachMap(wire.CountersMap), inner: cfg.Inner}
 	coll.Close()
 	return c, nil
 }
@@ -117,10 +118,14 @@ func (c *compiled) check(frame []byte, first int) error {
 		return err
 	}
 	seen := frame[:min(first, len(frame))]
-	if want := c.filter.Match(seen, len(seen)); got != want {
+	evaluate, ask := c.filter.Match, c.fast.Match
+	if c.inner {
+		evaluate, ask = c.filter.MatchInner, c.fast.MatchInner
+	}
+	if want := evaluate(seen, len(seen)); got != want {
 		return fmt.Errorf("%s\nmatches: kernel %v, evaluator %v, on %d bytes\n%s\n%s", c.filter, got, want, len(frame), hex.EncodeToString(frame), c.listing())
 	}
-	if fast := c.fast.Match(seen, len(seen)); got != fast {
+	if fast := ask(seen, len(seen)); got != fast {
 		return fmt.Errorf("%s\nmatches: kernel %v, matcher %v, on %d bytes\n%s", c.filter, got, fast, len(frame), hex.EncodeToString(frame))
 	}
 	return nil

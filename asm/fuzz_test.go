@@ -63,13 +63,19 @@ type differential struct {
 
 func newDifferential(t testing.TB, seed uint64) *differential {
 	t.Helper()
-	plain := !takesFrags() // where the kernel has no frags there is no other program
+	return newDifferentialOf(t, seed, Config{}, Config{All: true})
+}
+
+func newDifferentialOf(t testing.TB, seed uint64, configs ...Config) *differential {
+	t.Helper()
 	d := &differential{
-		machines:  []*machine{newMachine(t, Config{NoFrags: plain}), newMachine(t, Config{All: true, NoFrags: plain})},
 		splits:    true,
 		generator: oracle.NewGenerator(seed, longestFrame(t)),
 	}
-	for _, m := range d.machines {
+	for _, cfg := range configs {
+		cfg.NoFrags = !takesFrags() // where the kernel has no frags there is no other program
+		m := newMachine(t, cfg)
+		d.machines = append(d.machines, m)
 		d.splits = m.splits() && d.splits
 	}
 	return d

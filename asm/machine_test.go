@@ -27,8 +27,8 @@ type machine struct {
 	run      ebpf.RunOptions
 	context  xdpMD
 	out      []byte
-	records  []wire.Record // of the last batch, without time and interface
-	expected []wire.Record
+	records  []wire.InnerRecord // of the last batch, without time and interface
+	expected []wire.InnerRecord
 	counted  wire.Counters // what the counters must be
 	linear   int           // bytes of a frame that are in its first buffer
 	verdict  uint32        // what the program returns
@@ -202,9 +202,12 @@ func (m *machine) expect(p packet) {
 		frame = m.onWire(frame)
 		length = len(frame)
 	}
-	record := oracle.Decode(frame, length)
+	record := wire.InnerRecord{Record: oracle.Decode(frame, length)}
+	if m.cfg.Inner {
+		record = oracle.DecodeInner(frame, length)
+	}
 	record.TagsFate |= m.fate
-	if m.cfg.All || oracle.Default(&record) {
+	if m.cfg.All || oracle.Default(&record.Record) {
 		m.counted.Captured++
 		m.counted.CapturedBytes += uint64(record.Length())
 		m.expected = append(m.expected, record)
@@ -225,9 +228,14 @@ func (m *machine) drain() error {
 		case len(m.sample.RawSample) == 0:
 			continue // the kernel's own word on samples that it lost
 		}
-		var record wire.Record
-		if err := record.Decode(m.sample.RawSample); err != nil {
+		var record wire.InnerRecord
+		if err := record.Record.Decode(m.sample.RawSample); err != nil {
 			wrong = err
+		}
+		if m.cfg.Inner {
+			if err := record.Outer.Decode(m.sample.RawSample[wire.RecordSize:]); err != nil {
+				wrong = err
+			}
 		}
 		if err := record.Check(); err != nil {
 			wrong = err

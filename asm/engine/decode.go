@@ -46,11 +46,16 @@ func Decode(r *wire.Record, frame []byte) {
 		r.EtherType = order.Uint16(rest[2:])
 		rest = rest[4:]
 	}
+	network(r, rest)
+}
+
+// network decodes what stands behind an Ethernet header and its tags.
+func network(r *wire.Record, b []byte) {
 	switch r.EtherType {
 	case etherIPv4:
-		ipv4(r, rest)
+		ipv4(r, b)
 	case etherIPv6:
-		ipv6(r, rest)
+		ipv6(r, b)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 type Engine struct {
 	all      bool
 	wanted   *filter.Matcher // nil: all, or in the zero value none
+	inner    bool
 	sampling asm.Sampling
 	counters wire.Counters
 }
@@ -39,7 +40,7 @@ func New(cfg asm.Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make an engine: %w", err)
 	}
-	e := &Engine{all: wanted == nil, sampling: cfg.Sample}
+	e := &Engine{all: wanted == nil, inner: cfg.Inner, sampling: cfg.Sample}
 	if wanted != nil {
 		e.wanted = wanted.Matcher()
 	}
@@ -48,12 +49,22 @@ func New(cfg asm.Config) (*Engine, error) {
 
 // Run sets a record from a frame, of which length bytes were on the wire, from the
 // Ethernet header on, and reports whether it is to be reported: else the record's
-// contents mean nothing. Of a length over [wire.MaxLength] the record has that. Time and interface are the caller's to set.
+// contents mean nothing. It is that of the outer packet, see RunInner. Of a length over [wire.MaxLength] the record has that. Time and interface are the caller's to set.
 func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
 	if !e.Select(frame, length) {
 		return false
 	}
 	Decode(record, frame)
+	record.LengthSlot = uint32(recorded(length))
+	return true
+}
+
+// RunInner is Run of a config with [asm.Config.Inner].
+func (e *Engine) RunInner(record *wire.InnerRecord, frame []byte, length int) bool {
+	if !e.Select(frame, length) {
+		return false
+	}
+	DecodeInner(record, frame)
 	record.LengthSlot = uint32(recorded(length))
 	return true
 }
@@ -78,7 +89,15 @@ func (e *Engine) Select(frame []byte, length int) bool {
 func recorded(length int) int { return min(max(length, 0), wire.MaxLength) }
 
 func (e *Engine) match(frame []byte, length int) bool {
-	return e.all || e.wanted != nil && e.wanted.Match(frame, length)
+	switch {
+	case e.all:
+		return true
+	case e.wanted == nil:
+		return false
+	case e.inner:
+		return e.wanted.MatchInner(frame, length)
+	}
+	return e.wanted.Match(frame, length)
 }
 
 // left says whether sampling leaves a packet out that matches.

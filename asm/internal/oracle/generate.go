@@ -8,9 +8,13 @@ import (
 // Generator makes frames up: built from headers that lie now and then,
 // mutations of such and of fixtures, and noise. Equal seeds give equal frames.
 type Generator struct {
+	// Tunnels has half of the packets be tunnels, of which some lie.
+	Tunnels bool
+
 	random   *rand.Rand
 	longest  int
 	fixtures []Fixture
+	tunnels  []Fixture
 }
 
 // Shortest is the length of the shortest frame that is generated: what
@@ -37,6 +41,11 @@ func (g *Generator) Append(b []byte) []byte {
 		b = g.structured(b)
 	case kind < 75:
 		b = g.mutate(g.structured(b), start)
+	case kind < 90 && g.Tunnels:
+		if g.tunnels == nil {
+			g.tunnels = InnerFixtures()
+		}
+		b = g.mutate(append(b, g.tunnels[g.random.IntN(len(g.tunnels))].Frame...), start)
 	case kind < 90:
 		b = g.mutate(append(b, g.fixtures[g.random.IntN(len(g.fixtures))].Frame...), start)
 	default:
@@ -93,6 +102,9 @@ func (g *Generator) structured(b []byte) []byte {
 }
 
 func (g *Generator) protocol() byte {
+	if g.Tunnels && g.chance(2) {
+		return pick[byte](g, udp, udp, udp, gre, gre, ipip, ipv6)
+	}
 	if g.chance(20) {
 		return byte(g.random.Uint32())
 	}
@@ -185,6 +197,11 @@ func (g *Generator) extension(b []byte, this, next byte, long bool) []byte {
 }
 
 func (g *Generator) transport(b []byte, protocol byte) []byte {
+	if g.Tunnels && !g.chance(6) {
+		if longer := g.tunnel(b, protocol); longer != nil {
+			return longer
+		}
+	}
 	size := 8
 	switch protocol {
 	case tcp:

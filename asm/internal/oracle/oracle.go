@@ -40,8 +40,16 @@ const mostExtensions = 8
 //   - TCP's flags are there as soon as their byte is.
 func Decode(frame []byte, length int) wire.Record {
 	r := wire.Record{LengthSlot: uint32(length)}
+	decodeFrame(&r, frame)
+	return r
+}
+
+// decodeFrame returns what stands behind the IP header and extension headers that are whole, or
+// nil where that can't be told, or belongs to a later fragment. It does not say so where a
+// tag is cut.
+func decodeFrame(r *wire.Record, frame []byte) []byte {
 	if len(frame) < 14 {
-		return r
+		return nil
 	}
 	etherType, rest := uint16At(frame, 12), frame[14:]
 	for r.Tags() < 2 && (etherType == 0x8100 || etherType == 0x88a8) && len(rest) >= 4 {
@@ -54,15 +62,18 @@ func Decode(frame []byte, length int) wire.Record {
 		r.TagsFate++
 		etherType, rest = uint16At(rest, 2), rest[4:]
 	}
-	r.EtherType = etherType
+	return decodeNetwork(r, etherType, rest)
+}
 
+func decodeNetwork(r *wire.Record, etherType uint16, b []byte) []byte {
+	r.EtherType = etherType
 	switch etherType {
 	case 0x0800:
-		decodeIPv4(&r, rest)
+		return decodeIPv4(r, b)
 	case 0x86dd:
-		decodeIPv6(&r, rest)
+		return decodeIPv6(r, b)
 	}
-	return r
+	return nil
 }
 
 // Default reports whether the default filter, "tcp or udp", lets r through.
@@ -71,13 +82,13 @@ func Default(r *wire.Record) bool {
 	return ip && (r.Protocol == tcp || r.Protocol == udp)
 }
 
-func decodeIPv4(r *wire.Record, b []byte) {
+func decodeIPv4(r *wire.Record, b []byte) []byte {
 	if len(b) < 20 || b[0]>>4 != 4 {
-		return
+		return nil
 	}
 	headerLen := 4 * int(b[0]&0x0f)
 	if headerLen < 20 || headerLen > len(b) {
-		return
+		return nil
 	}
 	r.Flags = wire.FlagIPv4
 	r.TTL = b[8]
@@ -86,14 +97,15 @@ func decodeIPv4(r *wire.Record, b []byte) {
 	r.Destination = v4Mapped(b[16:20])
 	if offset := uint16At(b, 6) & 0x1fff; offset != 0 {
 		r.Flags |= wire.FlagFragment
-		return
+		return nil
 	}
 	decodeTransport(r, b[headerLen:])
+	return b[headerLen:]
 }
 
-func decodeIPv6(r *wire.Record, b []byte) {
+func decodeIPv6(r *wire.Record, b []byte) []byte {
 	if len(b) < 40 || b[0]>>4 != 6 {
-		return
+		return nil
 	}
 	r.Flags = wire.FlagIPv6
 	r.Protocol = b[6]
@@ -110,16 +122,17 @@ func decodeIPv6(r *wire.Record, b []byte) {
 		r.Flags |= met(r.Protocol)
 		if n > len(b) {
 			r.Flags |= wire.FlagCut
-			return
+			return nil
 		}
 		later := r.Protocol == fragment && uint16At(b, 2)>>3 != 0
 		r.Protocol, b = b[0], b[n:]
 		if later {
 			r.Flags |= wire.FlagFragment
-			return
+			return nil
 		}
 	}
 	decodeTransport(r, b)
+	return b
 }
 
 // extensionLen returns the length of the extension header that b begins with,
