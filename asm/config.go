@@ -243,8 +243,19 @@ func (cfg Config) Wanted() (*filter.Filter, error) {
 	case cfg.Filter == nil:
 		return &defaultFilter, nil
 	}
-	if err := cfg.Filter.Check(); err != nil {
+	if err := cfg.checkFilter(cfg.Filter); err != nil {
 		return nil, err
 	}
 	return cfg.Filter, nil
+}
+
+// checkFilter returns what is wrong with a filter, or with this program for it.
+func (cfg Config) checkFilter(f *filter.Filter) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	if !cfg.Inner && filter.AsksTunnel(f.Root) {
+		return filter.ErrNoTunnels
+	}
+	return nil
 }

@@ -77,6 +77,9 @@ func filterParts(cfg FilterConfig) (at place, insns bpf.Instructions, all map[st
 	if err := cfg.Filter.Check(); err != nil {
 		return nil, nil, nil, err
 	}
+	if filter.AsksTunnel(cfg.Filter.Root) {
+		return nil, nil, nil, filter.ErrNoTunnels
+	}
 	at = places[cfg.Place].of(Config{NoFrags: cfg.NoFrags, FirstBuffer: cfg.FirstBuffer})
 	insns, tables, err := filterInstructions(cfg, at)
 	if errors.Is(err, assemble.ErrTooFar) {

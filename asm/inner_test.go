@@ -2,6 +2,7 @@ package asm
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -139,7 +140,13 @@ func TestInnerFilters(t *testing.T) {
 	var done, matched, filters uint64
 	for done < pairs {
 		expression := expressions.Next(1 + int(filters%12))
-		f, err := filter.Parse(expression)
+		switch filters % 4 {
+		case 0:
+			expression = fmt.Sprintf("vxlan and (%s) or geneve %d", expression, 0x123456)
+		case 1:
+			expression = fmt.Sprintf("not vxlan %d and (%s)", 0x123456, expression)
+		}
+		f, err := filter.Options{Inner: true}.Parse(expression)
 		if err != nil {
 			continue
 		}

@@ -29,7 +29,7 @@ func (cfg Config) checkKeep() error {
 		return errors.New("packets are kept, and only counted: Count.Events")
 	}
 	if cfg.Until != nil {
-		return cfg.Until.Check()
+		return cfg.checkFilter(cfg.Until)
 	}
 	return nil
 }

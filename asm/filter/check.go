@@ -37,6 +37,11 @@ func checkNode(n Node, levels int) error {
 		return checkNode(n.Term, levels-1)
 	case Constant, EtherType, VLAN:
 		return nil
+	case InTunnel:
+		if n.Kind < VXLAN || n.Kind > GTPU {
+			return fmt.Errorf("unknown tunnel %d", n.Kind)
+		}
+		return nil
 	case Proto:
 		if n.Version != AnyIP && n.Version != IPv4 && n.Version != IPv6 {
 			return fmt.Errorf("unknown version %d of IP", n.Version)

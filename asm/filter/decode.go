@@ -7,7 +7,8 @@ type packet struct {
 	frame  []byte
 	length uint32
 
-	headerless bool // frame begins with the IP header: there is no Ethernet header to ask
+	in         Tunnel // what the packet is the inner one of; none, where nobody looks
+	headerless bool   // frame begins with the IP header: there is no Ethernet header to ask
 
 	typed     uint8                // how many types there are: none in a frame of less than 14 bytes
 	tags      uint8                // how many vlans there are
@@ -42,7 +43,7 @@ func (p *packet) etherType() uint16 { return p.types[p.tags] }
 
 // decode sets all but frame and length, which are given.
 func (p *packet) decode() {
-	p.headerless = false
+	p.in, p.headerless = Tunnel{}, false
 	if p.decodePlain() {
 		return
 	}

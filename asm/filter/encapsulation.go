@@ -80,6 +80,11 @@ func (p *parser) pppoes() part {
 // overlay is Geneve of version 0, or VXLAN whose header says that it has a network
 // identifier. Both stand behind the 8 bytes of UDP's header.
 func (p *parser) overlay(name string) part {
+	if p.inner {
+		kind := map[string]TunnelKind{"vxlan": VXLAN, "geneve": Geneve}[name]
+		vni, given := p.optional(name, "network identifier", 1<<24-1)
+		return part{node: InTunnel{Kind: kind, Any: !given, ID: vni}, depth: 1}
+	}
 	port, header := uint16(portGeneve), Relation{Equal, Binary{BitAnd, Load{UDPLayer, Number(8), 1}, Number(0xc0)}, Number(0)}
 	if name == "vxlan" {
 		port, header = portVXLAN, Relation{NotEqual, Binary{BitAnd, Load{UDPLayer, Number(8), 1}, Number(8)}, Number(0)}

@@ -50,6 +50,8 @@ func (p *packet) ask(n Node) verdict {
 		return p.hasType(n.Value)
 	case VLAN:
 		return p.hasTag(n)
+	case InTunnel:
+		return is(p.in.Kind == n.Kind && (n.Any || p.in.HasID && p.in.ID == n.ID))
 	case EtherAddress:
 		return n.Direction.ask(
 			func() verdict { return p.hasMAC(6, n.Address) },

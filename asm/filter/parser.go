@@ -56,6 +56,11 @@ type Options struct {
 	// Libpcap has tcp[…], udp[…], sctp[…] and pim[…] look into IPv4 alone, as
 	// libpcap's do. Default: into both versions of IP.
 	Libpcap bool
+
+	// Inner is for programs that look into tunnels, as asm.Config.Inner has them: what is asked is
+	// the inner packet, and vxlan and geneve ask in what it travels, [InTunnel]. As in libpcap,
+	// geneve 7 and host A then speaks of A inside. Else the two ask the packet's own headers.
+	Inner bool
 }
 
 // Parse parses a filter with default options. The empty text is the filter
@@ -77,7 +82,7 @@ func (o Options) Parse(text string) (filter *Filter, err error) {
 	if files == nil {
 		files = os.DirFS("/")
 	}
-	p := &parser{text: text, tokens: lex(text), names: names{files: files}, netmask: o.Netmask, libpcap: o.Libpcap}
+	p := &parser{text: text, tokens: lex(text), names: names{files: files}, netmask: o.Netmask, libpcap: o.Libpcap, inner: o.Inner}
 	if p.peek().kind == end {
 		return &Filter{Root: Constant(true), Text: text}, nil
 	}
@@ -106,6 +111,7 @@ type parser struct {
 	names   names
 	netmask uint32
 	libpcap bool
+	inner   bool
 }
 
 // part is a parsed boolean expression.

@@ -54,6 +54,11 @@ func text(n Node) string {
 			return "vlan"
 		}
 		return fmt.Sprintf("vlan %d", n.ID)
+	case InTunnel:
+		if n.Any {
+			return n.Kind.String()
+		}
+		return fmt.Sprintf("%v %d", n.Kind, n.ID)
 	case EtherAddress:
 		return "ether " + directions[n.Direction] + "host " + net.HardwareAddr(n.Address[:]).String()
 	case Proto:

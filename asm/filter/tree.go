@@ -6,7 +6,7 @@ import "net/netip"
 // resolved in it. These are all kinds there are, and each is a value:
 //
 //	And Or Not Constant
-//	EtherType VLAN EtherAddress Proto Net4 Net6 Port Relation
+//	EtherType VLAN EtherAddress Proto Net4 Net6 Port Relation InTunnel
 //
 // The parser lowers the rest of the language to them: broadcast and ip6
 // multicast are addresses, greater and ether multicast are relations.
@@ -87,6 +87,15 @@ type Relation struct {
 	Left, Right Arith
 }
 
+// InTunnel is true if what is asked is the inner packet of a tunnel of this kind, with this
+// identifier, or with Any of whatever identifier. ID is 0 with Any. It is for programs that look
+// into tunnels: others refuse it. See [Options.Inner].
+type InTunnel struct {
+	Kind TunnelKind
+	Any  bool
+	ID   uint32
+}
+
 func (And) node()          {}
 func (Or) node()           {}
 func (Not) node()          {}
@@ -99,6 +108,7 @@ func (Net4) node()         {}
 func (Net6) node()         {}
 func (Port) node()         {}
 func (Relation) node()     {}
+func (InTunnel) node()     {}
 
 // Direction says which of a packet's two addresses or ports is compared.
 type Direction uint8

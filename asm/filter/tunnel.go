@@ -1,6 +1,11 @@
 package filter
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // Tunnel is what a packet travels in.
 type Tunnel struct {
@@ -23,6 +28,16 @@ const (
 	GTPU                         // 3GPP TS 29.281
 )
 
+var tunnelNames = [...]string{VXLAN: "vxlan", Geneve: "geneve", GRE: "gre", IPIP: "ipip", IP6: "ip6", GTPU: "gtpu"}
+
+// String is the tunnel's name in lower case.
+func (k TunnelKind) String() string {
+	if k >= VXLAN && k <= GTPU {
+		return tunnelNames[k]
+	}
+	return fmt.Sprintf("tunnel %d", uint8(k))
+}
+
 // Bounds of what is a tunnel.
 const (
 	mostTunnelAt      = 512 // bytes before its header, or UDP's before that
@@ -38,6 +53,25 @@ const (
 
 	portGTPU = 2152
 )
+
+// ErrNoTunnels is why a filter with [InTunnel] is for no program that does not look into
+// tunnels.
+var ErrNoTunnels = errors.New("the filter asks in what the packet travels, and that is not looked for: asm.Config.Inner")
+
+// AsksTunnel reports whether there is an [InTunnel] in a filter's tree.
+func AsksTunnel(n Node) bool {
+	switch n := n.(type) {
+	case InTunnel:
+		return true
+	case And:
+		return slices.ContainsFunc(n, AsksTunnel)
+	case Or:
+		return slices.ContainsFunc(n, AsksTunnel)
+	case Not:
+		return AsksTunnel(n.Term)
+	}
+	return false
+}
 
 // FindTunnel looks for a tunnel in a frame, from its Ethernet header on, which may be cut.
 // There is one where the headers that lead to the inner packet, and its own up to IP, are
@@ -74,8 +108,9 @@ func (m *Matcher) MatchInner(frame []byte, length int) bool {
 // decodeInner is decode of the packet in a tunnel, if there is one.
 func (p *packet) decodeInner() {
 	p.decode()
-	if _, inner, ok := p.tunnel(); ok {
+	if tunnel, inner, ok := p.tunnel(); ok {
 		*p = inner
+		p.in = tunnel
 	}
 }
 

@@ -39,6 +39,9 @@ type Options struct {
 // a filter which matches nothing is to return 0. It fails with the error of
 // [filter.Filter.Check], [ErrTooLarge] or [ErrTooDeep].
 func Compile(f *filter.Filter, opts Options) ([]bpf.Instruction, error) {
+	if f != nil && filter.AsksTunnel(f.Root) {
+		return nil, filter.ErrNoTunnels
+	}
 	if err := f.Check(); err != nil {
 		return nil, fmt.Errorf("compile to classic BPF: %w", err)
 	}

@@ -163,6 +163,8 @@ func (m *matcher) when(n filter.Node, sense bool, to assemble.Label) {
 		m.etherType(n)(sense, to)
 	case filter.VLAN:
 		m.vlanID(n)(sense, to)
+	case filter.InTunnel:
+		m.inTunnel(n)(sense, to)
 	case filter.EtherAddress:
 		m.etherAddress(n)(sense, to)
 	case filter.Proto:

@@ -53,6 +53,15 @@ func (m *matcher) vlanID(n filter.VLAN) step {
 	return m.all(tagged, m.anyOf(outer, inner))
 }
 
+// inTunnel asks the record's second half.
+func (m *matcher) inTunnel(n filter.InTunnel) step {
+	in := m.is(layout.Outer.Tunnel, uint32(n.Kind))
+	if n.Any {
+		return in
+	}
+	return m.all(in, m.is(layout.Outer.HasID, 1), m.is(layout.Outer.ID, n.ID))
+}
+
 // etherAddress compares six bytes: four and two.
 func (m *matcher) etherAddress(n filter.EtherAddress) step {
 	at := func(offset int16, there bool) step {
