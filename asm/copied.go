@@ -83,6 +83,20 @@ func (b *builder) findCopy() {
 	b.Emit(bpf.Mov.Reg(end, bpf.R0))
 }
 
+// atMost has record be no more than header, which is most at most. The verifier is told
+// that it is least or more, and doesn't see two ways, of which it would follow each to the end.
+func (b *builder) atMost(most, least int32) {
+	b.Emit(
+		bpf.Sub.Reg(record, header),
+		bpf.Mov.Reg(bpf.R1, record),
+		bpf.ArSh.Imm(bpf.R1, 63), // all bits where that is below 0
+		bpf.And.Reg(record, bpf.R1),
+		bpf.Add.Reg(record, header),
+	)
+	b.JumpIf(record, bpf.JGT, most, pass) // never
+	b.JumpIf(record, bpf.JLT, least, pass)
+}
+
 // Start implements [match.Place].
 func (copied) Start(b *assemble.Builder, dst bpf.Register) {
 	b.Note("start", bpf.LoadMem(dst, stack, layout.StartSlot, bpf.DWord))

@@ -66,25 +66,51 @@ func TestFilterLarge(t *testing.T) {
 func TestFilterCost(t *testing.T) {
 	for name, expression := range filterListings {
 		loadFilter(t, expression, false) // skips here
-		spec, err := Program(Config{Filter: parseFilter(t, expression), NoFrags: !takesFrags()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		log := coll.Programs[ProgramName].VerifierLog
-		coll.Close()
-		processed := 0
-		if _, stats, ok := strings.Cut(log, "processed "); ok {
-			_, _ = fmt.Sscanf(stats, "%d", &processed)
-		}
-		t.Logf("%-10s %6d instructions processed", name, processed)
-		if processed == 0 || processed > 50_000 {
-			t.Errorf("%s: the verifier processed %d instructions", expression, processed)
+		if n := looksAt(t, Config{Filter: parseFilter(t, expression)}); n > 50_000 {
+			t.Errorf("%s, %s: the verifier looks at %d instructions", name, expression, n)
 		}
 	}
+}
+
+// TestStartCost holds the same of the programs that most runs begin with. Each is looked
+// at with the packet where it lies and with a copy of its beginning, once, and not once
+// a way to get there.
+func TestStartCost(t *testing.T) {
+	newMachine(t, Config{NoFrags: !takesFrags()}) // skips here
+	for _, c := range []struct {
+		cfg  Config
+		most int
+	}{
+		{Config{}, 8_000}, // Linux 6.1; later ones half of that
+		{Config{Transport: Mmap}, 5_000},
+		{Config{All: true}, 8_000},
+		{Config{Place: TCIngress}, 20_000},
+	} {
+		if n := looksAt(t, c.cfg); n > c.most {
+			t.Errorf("%v at %v: the verifier looks at %d instructions, want at most %d", c.cfg.Transport, c.cfg.Place, n, c.most)
+		}
+	}
+}
+
+// looksAt is at how many instructions the verifier looks.
+func looksAt(t *testing.T, cfg Config) (processed int) {
+	t.Helper()
+	cfg.NoFrags, cfg.CPUs = !takesFrags(), ebpf.MustPossibleCPU()
+	spec, err := Program(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer coll.Close()
+	_, stats, ok := strings.Cut(coll.Programs[ProgramName].VerifierLog, "processed ")
+	if _, err := fmt.Sscanf(stats, "%d", &processed); !ok || err != nil {
+		t.Fatalf("the verifier says %q", stats)
+	}
+	t.Logf("%6d instructions: %v, %v", processed, cfg.Place, cfg.Filter)
+	return processed
 }
 
 func TestFilterTooLarge(t *testing.T) {

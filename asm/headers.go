@@ -38,7 +38,8 @@ func (b *builder) ethernet(otherwise label) {
 func (b *builder) vlan(n int, done, otherwise label) {
 	tagged := b.Fresh("tag")
 	b.JumpIf(next, bpf.JEq, layout.TPIDC, tagged)
-	b.JumpIf(next, bpf.JNE, layout.TPIDS, done)
+	b.JumpIf(next, bpf.JEq, layout.TPIDS, tagged)
+	b.Jump(done) // the verifier goes this way first, on which it knows the least, and what follows the tags is then no news
 
 	b.Block(tagged)
 	b.have(layout.TagLen, otherwise)
@@ -135,16 +136,17 @@ func (b *builder) copyWord(to layout.RecordField, at int16, from layout.Field) {
 	}
 }
 
-// forget makes the verifier forget what it knows of a register's value, which
-// stays as it is: else it follows each of the ways on which that differs to the
+// forget makes the verifier forget what it knows of registers' values, which
+// stay as they are: else it follows each of the ways on which one differs to the
 // end. It takes r3.
-func (b *builder) forget(reg bpf.Register) {
+func (b *builder) forget(regs ...bpf.Register) {
 	b.Emit(
 		bpf.Mov.Reg(bpf.R3, end),
 		bpf.Sub.Reg(bpf.R3, header), // a number that it knows nothing of
-		bpf.Xor.Reg(reg, bpf.R3),
-		bpf.Xor.Reg(reg, bpf.R3),
 	)
+	for _, reg := range regs {
+		b.Emit(bpf.Xor.Reg(reg, bpf.R3), bpf.Xor.Reg(reg, bpf.R3))
+	}
 }
 
 // extension steps over the extension header that next announces, and leaves
@@ -163,7 +165,7 @@ func (b *builder) extension(done, later, cut label) {
 
 	b.Block(walk)
 	b.Emit(bpf.Or.Reg(flags, bpf.R1))
-	b.forget(flags)
+	b.forget(flags, next)
 	b.have(layout.ExtMinLen, cut)
 	b.load(bpf.R2, layout.ExtNextHeader)
 	b.load(bpf.R1, layout.ExtLength)

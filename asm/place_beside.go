@@ -1,8 +1,6 @@
 package asm
 
 import (
-	"math"
-
 	"github.com/cilium/ebpf"
 	bpf "github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
@@ -84,7 +82,7 @@ func (p beside) begin(b *builder) {
 	if p.verdicts != 0 {
 		p.choose(b)
 	}
-	copyIt, ok := b.Fresh("copy"), b.Fresh("size_known")
+	copyIt := b.Fresh("copy")
 	b.Emit(bpf.Mov.Imm(header, copyUsual))
 	b.Jump(copyIt)
 
@@ -98,10 +96,7 @@ func (p beside) begin(b *builder) {
 	p.buffer(b.Builder, bpf.R3, "data", p.kernel.Data, bpf.DWord)
 	p.buffer(b.Builder, record, "data_end", p.kernel.DataEnd, bpf.DWord)
 	b.Emit(bpf.Sub.Reg(record, bpf.R3))
-	b.JumpIf(record, bpf.JGT, math.MaxInt16<<8, pass) // never: data_end is behind data
-	b.JumpIfReg(record, bpf.JLE, header, ok)
-	b.Emit(bpf.Mov.Reg(record, header))
-	b.Block(ok)
+	b.atMost(p.most(), 0)
 	b.Emit(
 		bpf.Mov.Reg(bpf.R1, end),
 		bpf.Mov.Reg(bpf.R2, record),

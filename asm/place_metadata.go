@@ -65,9 +65,9 @@ func (a asked) begin(b *builder) {
 	a.ask(b)
 	b.Emit(bpf.Mov.Imm(header, copyUsual))
 
-	copyIt, ok := b.Fresh("copy"), b.Fresh("size_known")
+	copyIt := b.Fresh("copy")
 	b.Block(copyIt)
-	b.copyBeginning(ok, func() {
+	b.copyBeginning(a.most(), func() {
 		tagBesideXDP(b.Builder, bpf.R1)
 		b.Emit(bpf.Add.Reg(bpf.R3, bpf.R1))
 	})

@@ -19,7 +19,7 @@ var skbProtocol = layout.Field{Name: "__sk_buff.protocol", Offset: 16, Size: bpf
 // begin copies the packet's beginning; it is also where the program goes on from
 // copyAll, once.
 func (h headerless) begin(b *builder) {
-	copyIt, ok := b.Fresh("copy"), b.Fresh("size_known")
+	copyIt := b.Fresh("copy")
 	b.Emit(bpf.Mov.Imm(header, copyUsual))
 	b.Jump(copyIt)
 
@@ -31,10 +31,7 @@ func (h headerless) begin(b *builder) {
 	b.Block(copyIt)
 	b.findCopy()
 	skbLen.LoadRaw(b.Builder, record, ctx)
-	b.JumpIfReg(record, bpf.JLE, header, ok)
-	b.Emit(bpf.Mov.Reg(record, header))
-	b.Block(ok)
-	b.JumpIf(record, bpf.JLE, 0, pass) // never
+	b.atMost(h.most(), 1)
 	b.Emit(bpf.Mov.Reg(header, end))
 
 	b.Emit(bpf.Mov.Imm(bpf.R1, 0))

@@ -79,14 +79,11 @@ func (t trafficControl) begin(b *builder) {
 
 // copyBeginning copies as much of the packet as header says, at most, and leaves in header
 // and end what can be read of it. On the way end is the copy, and record how long it is.
-func (trafficControl) copyBeginning(b *builder) {
-	ok, plain, copied := b.Fresh("size_known"), b.Fresh("no_tag_beside"), b.Fresh("copied")
+func (t trafficControl) copyBeginning(b *builder) {
+	plain, copied := b.Fresh("no_tag_beside"), b.Fresh("copied")
 	b.findCopy()
 	skbLen.LoadRaw(b.Builder, record, ctx)
-	b.JumpIfReg(record, bpf.JLE, header, ok)
-	b.Emit(bpf.Mov.Reg(record, header))
-	b.Block(ok)
-	b.JumpIf(record, bpf.JLE, layout.EtherLen-1, pass) // never, but of a socket that has other things than frames
+	b.atMost(t.most(), layout.EtherLen) // shorter is nothing but what a socket has that is no frame
 	b.Emit(bpf.Mov.Reg(header, end))
 
 	skbVLANPresent.LoadRaw(b.Builder, bpf.R1, ctx)

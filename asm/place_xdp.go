@@ -87,15 +87,15 @@ func (s xdpSlot) begin(b *builder) {
 
 	b.Block(copyAll)
 	b.Emit(bpf.Mov.Imm(header, s.most()))
-	b.copyBeginning(b.Fresh("size_known"), func() {})
+	b.copyBeginning(s.most(), func() {})
 	b.Jump(parse)
 
 	b.Block(parse)
 }
 
-// copyBeginning copies as much of the packet as header says, at most, and leaves header
+// copyBeginning copies as much of the packet as header says, which is most at most, and leaves header
 // and end of the copy. place may move where in it the packet begins, which is in r3; it takes r1.
-func (b *builder) copyBeginning(ok label, place func()) {
+func (b *builder) copyBeginning(most int32, place func()) {
 	// end will be the copy, record how long it is.
 	b.findCopy()
 	b.Emit(
@@ -103,10 +103,7 @@ func (b *builder) copyBeginning(ok label, place func()) {
 		bpf.FnXdpGetBuffLen.Call(),
 		bpf.Mov.Reg(record, bpf.R0),
 	)
-	b.JumpIfReg(record, bpf.JLE, header, ok)
-	b.Emit(bpf.Mov.Reg(record, header))
-	b.Block(ok)
-	b.JumpIf(record, bpf.JLE, 0, pass) // never, as what follows; of JEq older verifiers learn nothing
+	b.atMost(most, 1)
 	b.Emit(
 		bpf.Mov.Reg(header, end),
 		bpf.Mov.Reg(bpf.R3, header),
