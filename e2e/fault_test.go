@@ -134,7 +134,7 @@ func TestFewDescriptors(t *testing.T) {
 		}
 		end := p.wait(t)
 		if limit >= 12 || !strings.Contains(end.stderr, "fatal error: runtime: ") {
-			p.complains(t, 1, "too many open files")
+			p.complains(t, 1, "too many open files", "ulimit -n")
 		}
 		lab.wantNoProgram(t)
 	}

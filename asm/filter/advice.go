@@ -5,42 +5,6 @@ import (
 	"strings"
 )
 
-// foreign are words of other languages (nftables, iptables, display filters)
-// and of everyday speech, and what to write for them here.
-var foreign = map[string]string{
-	"sport": "src port", "dport": "dst port", "srcport": "src port", "dstport": "dst port", "ports": "port",
-	"saddr": "src host", "daddr": "dst host", "addr": "host", "address": "host", "subnet": "net", "network": "net",
-	"eth": "ether", "ethernet": "ether", "mac": "ether host", "netmask": "mask", "protocol": "proto",
-	"ipv4": "ip", "ip4": "ip", "ipv6": "ip6", "icmp4": "icmp", "icmpv4": "icmp", "icmpv6": "icmp6", "ping": "icmp or icmp6",
-	"dns": "port 53", "tls": "tcp port 443", "ssl": "tcp port 443", "quic": "udp port 443", "dhcp": "udp port 67 or 68",
-	"syn": "tcp[tcpflags] & tcp-syn != 0", "fin": "tcp[tcpflags] & tcp-fin != 0", "rst": "tcp[tcpflags] & tcp-rst != 0",
-	"size": "len", "than": "the number alone", "eq": "==", "ne": "!=", "gt": ">", "ge": ">=", "lt": "<", "le": "<=",
-}
-
-// fields are those of display filters (Wireshark, tshark -Y) that have words or
-// numbers here.
-var fields = map[string]string{
-	"eth.addr": "ether host", "eth.src": "ether src host", "eth.dst": "ether dst host", "eth.type": "ether proto",
-	"ip.addr": "host", "ip.src": "src host", "ip.dst": "dst host", "ip.host": "host",
-	"ip.src_host": "src host", "ip.dst_host": "dst host", "ip.proto": "ip proto", "ip.ttl": "ip[8]", "ip.len": "ip[2:2]",
-	"ipv6.addr": "host", "ipv6.src": "src host", "ipv6.dst": "dst host", "ipv6.host": "host", "ipv6.nxt": "ip6 proto", "ipv6.hlim": "ip6[7]",
-	"tcp.port": "tcp port", "tcp.srcport": "tcp src port", "tcp.dstport": "tcp dst port", "tcp.flags": "tcp[tcpflags]",
-	"udp.port": "udp port", "udp.srcport": "udp src port", "udp.dstport": "udp dst port", "udp.length": "udp[4:2]",
-	"sctp.port": "sctp port", "sctp.srcport": "sctp src port", "sctp.dstport": "sctp dst port",
-	"icmp.type": "icmp[icmptype]", "icmp.code": "icmp[icmpcode]", "icmpv6.type": "icmp6[icmp6type]", "icmpv6.code": "icmp6[icmp6code]",
-	"arp.opcode": "arp[6:2]", "vlan.id": "vlan", "frame.len": "len",
-	"tcp.flags.syn": "tcp[tcpflags] & tcp-syn", "tcp.flags.ack": "tcp[tcpflags] & tcp-ack", "tcp.flags.fin": "tcp[tcpflags] & tcp-fin",
-	"tcp.flags.reset": "tcp[tcpflags] & tcp-rst", "tcp.flags.push": "tcp[tcpflags] & tcp-push", "tcp.flags.urg": "tcp[tcpflags] & tcp-urg",
-}
-
-// marks are characters that no filter has, and what to write for them.
-var marks = map[rune]string{
-	',': "a list is written with or, as in port 80 or 443",
-	';': "a list is written with or, as in port 80 or 443",
-	'{': "a list is written with or, as in port (80 or 443)",
-	'"': "quotes are for the shell alone", '\'': "quotes are for the shell alone",
-}
-
 // advise fails at a word of another language that has words here.
 func (p *parser) advise(t token) {
 	if t.kind != word {
@@ -54,7 +18,10 @@ func (p *parser) advise(t token) {
 		p.fail(t, "unknown word %s: the filter of every packet is the empty one", quoted(t.text))
 	}
 	if words, ok := foreign[t.text]; ok {
-		p.fail(t, "unknown word %s: write %s", quoted(t.text), words)
+		p.fail(t, "unknown word %s: write %s", quoted(t.text), p.inWords(words, t))
+	}
+	if why, ok := beyond[t.text]; ok {
+		p.fail(t, "%s: not supported: %s", t.text, why)
 	}
 	layer, rest, dotted := strings.Cut(t.text, ".")
 	if _, protocol := protocolWords[layer]; dotted && rest != "" && (protocol || foreign[layer] != "" || layer == "http" || layer == "frame") {
@@ -68,17 +35,69 @@ func (p *parser) inWords(words string, t token) string {
 	behind := p.behind(t)
 	sign, ok := comparison(p.tokens[min(behind, len(p.tokens)-1)])
 	value := p.valueAt(behind + 1)
-	switch flag := strings.Contains(words, "& tcp-"); {
-	case flag && ok && (value == "0") == (sign == "=="):
-		return words + " == 0"
-	case flag:
-		return words + " != 0"
-	case !ok || value == "":
+	isFlag, isNumber := flagWords(words), words == "len" || strings.HasSuffix(words, "]") || strings.HasSuffix(words, "] >> 2")
+	if !isFlag && !isNumber && !isNamed(words) {
 		return words
-	case words == "len" || strings.HasSuffix(words, "]"):
+	}
+	if list := listed(p.text[t.offset+t.length:]); list != "" && !isFlag && !isNumber {
+		return said(words, "==", list)
+	}
+	if !ok && !isFlag {
+		if sign, value = "==", p.valueAt(behind); value == "" {
+			return words
+		}
+	}
+	switch {
+	case isFlag && ok && (value == "0") == (sign == "=="):
+		return words + " == 0"
+	case isFlag:
+		return words + " != 0"
+	case value == "":
+		return words
+	case isNumber:
 		return words + " " + sign + " " + value
 	}
 	return said(words, sign, value)
+}
+
+// flagWords says whether words are about a bit, and want to be compared with 0.
+func flagWords(words string) bool {
+	mask := strings.LastIndex(words, "& tcp-")
+	return mask >= 0 && !strings.ContainsAny(words[mask:], "!=")
+}
+
+// isNamed says whether words want a value behind them.
+func isNamed(words string) bool {
+	last := words[strings.LastIndexByte(words, ' ')+1:]
+	_, kind := whatWords[last]
+	return kind || last == "src" || last == "dst" || last == "proto" || last == "vlan" || last == "vxlan" || last == "geneve" || last == "mpls"
+}
+
+// listed is a list of values as other languages write it, {80, 443} or in {80 443}, in
+// words of this one; or nothing.
+func listed(text string) string {
+	text = strings.TrimLeft(text, " =")
+	if rest, ok := strings.CutPrefix(text, "in"); ok {
+		text = strings.TrimLeft(rest, " ")
+	}
+	rest, open := strings.CutPrefix(text, "{")
+	inside, _, closed := strings.Cut(rest, "}")
+	if !open || !closed {
+		return ""
+	}
+	values := strings.FieldsFunc(inside, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
+	for _, value := range values {
+		if strings.ContainsFunc(value, func(c rune) bool { return c >= 0x80 || !isAddressByte(byte(c)) && c != '/' }) || strings.Contains(value, "..") {
+			return ""
+		}
+	}
+	switch len(values) {
+	case 0:
+		return ""
+	case 1:
+		return values[0]
+	}
+	return "(" + strings.Join(values, " or ") + ")"
 }
 
 // behind is where the token behind t is, which is at hand or was just taken.
@@ -93,7 +112,7 @@ func (p *parser) behind(t token) int {
 func comparison(t token) (sign string, ok bool) {
 	sign = t.text
 	if t.kind == word {
-		sign = foreign[t.text]
+		sign = foreign[t.text] // eq, ne and so on
 	}
 	_, ok = comparisons[sign]
 	return sign, ok && (t.kind == operator || t.kind == word)
@@ -217,6 +236,10 @@ func (p *parser) trailing(t token) {
 		p.fail(t, "an address in a packet has no zone: leave out what follows %s", last.text)
 	case last.kind == ipv4 && t.kind == ipv4 && p.isMask(t):
 		p.fail(t, "unexpected %q: write %s%s", t.text, p.directionBefore(), p.masked(last, t))
+	case p.pos > 1 && p.tokens[p.pos-2].is("portrange") && last.kind == number && t.kind == number:
+		p.fail(t, "unexpected %s: write portrange %s-%s", quoted(t.text), last.text, t.text)
+	case p.pos > 1 && p.tokens[p.pos-2].is("port") && last.kind == word && t.kind == word && p.isService(t):
+		p.fail(t, "unexpected %s: write port %s or %s", quoted(t.text), last.text, t.text)
 	case p.pos > 1 && p.tokens[p.pos-2].kind == word && isValue(last) && t.kind == last.kind:
 		p.fail(t, "unexpected %s: write %s %s or %s", quoted(t.text), p.tokens[p.pos-2].text, last.text, t.text)
 	case last.kind == number && t.is("/"):
@@ -226,6 +249,11 @@ func (p *parser) trailing(t token) {
 	case last.kind == word && t.kind == number && portProtocols[last.text] != 0:
 		p.fail(t, "unexpected %s: write %s port %s", quoted(t.text), last.text, t.text)
 	}
+}
+
+func (p *parser) isService(t token) bool {
+	_, ok := p.names.service(t.text)
+	return ok
 }
 
 // isValue says whether a token is what a word may be about.

@@ -19,6 +19,14 @@ var advised = []struct{ text, advice string }{
 	{`port 80 443`, `port 80 or 443`},
 	{`host 192.0.2.2 198.51.100.4`, `host 192.0.2.2 or 198.51.100.4`},
 	{`host 2001:db8::1 2001:db8::2`, `host 2001:db8::1 or 2001:db8::2`},
+	{`port http https`, `port http or https`},
+	{`port in {80, 443}`, `port (80 or 443)`},
+	{`tcp port in { 80 443 8080 } and ip`, `tcp port (80 or 443 or 8080)`},
+	{`tcp.port in {80 443}`, `tcp port (80 or 443)`},
+	{`ip.src in {10.0.0.0/8, 192.168.0.0/16}`, `src net (10.0.0.0/8 or 192.168.0.0/16)`},
+	{`ip saddr {10.0.0.1, 10.0.0.2}`, `src host (10.0.0.1 or 10.0.0.2)`},
+	{`tcp dport { 22, 443 }`, `dst port (22 or 443)`},
+	{`host in {192.0.2.1}`, `host 192.0.2.1`},
 
 	// Ports of addresses, and of protocols.
 	{`dst 10.0.0.1:443`, `dst host 10.0.0.1 and dst port 443`},
@@ -36,6 +44,7 @@ var advised = []struct{ text, advice string }{
 	{`ip6 portrange 80-90`, `ip6 and portrange 80-90`},
 	{`portrange 80:90`, `portrange 80-90`},
 	{`portrange 80 - 90`, `portrange 80-90`},
+	{`portrange 80 90`, `portrange 80-90`},
 	{`port 80-90`, `portrange 80-90`},
 
 	// Signs.
@@ -51,6 +60,15 @@ var advised = []struct{ text, advice string }{
 	{`host = 10.0.0.0/8`, `net 10.0.0.0/8`},
 	{`ip6 proto = 6`, `ip6 proto 6`},
 	{`vlan == 10`, `vlan 10`},
+	{`dport 80`, `dst port 80`},
+	{`sport > 1023`, `src portrange 1024-65535`},
+	{`daddr 10.0.0.0/8 and tcp`, `dst net 10.0.0.0/8`},
+	{`ether type 0x0806`, `ether proto 0x0806`},
+	{`ethertype == 0x0806`, `ether proto 0x0806`},
+	{`ttl < 5`, `ip[8] < 5`},
+	{`ip ttl 64`, `ip[8] == 64`},
+	{`dscp 46`, `ip[1] >> 2 == 46`},
+	{`size > 1000`, `len > 1000`},
 	{`vlan (10 or 20)`, `vlan 10 or vlan 20`},
 
 	// Display filters.
@@ -68,6 +86,9 @@ var advised = []struct{ text, advice string }{
 	{`arp.opcode == 1`, `arp[6:2] == 1`},
 	{`tcp.flags.syn == 1`, `tcp[tcpflags] & tcp-syn != 0`},
 	{`tcp.flags.syn == 0`, `tcp[tcpflags] & tcp-syn == 0`},
+	{`ip.dsfield.dscp == 46`, `ip[1] >> 2 == 46`},
+	{`vxlan.vni == 10`, `vxlan 10`},
+	{`tcp.port 80`, `tcp port 80`},
 	{`tcp.flags.reset`, `tcp[tcpflags] & tcp-rst != 0`},
 
 	// Names that stand alone.
@@ -79,6 +100,16 @@ var advised = []struct{ text, advice string }{
 	{`dns`, `port 53`},
 	{`tls and host 192.0.2.1`, `tcp port 443`},
 	{`dhcp`, `udp port 67 or 68`},
+	{`gtp`, `udp port 2152`},
+	{`lldp`, `ether proto 0x88cc`},
+	{`ipsec`, `esp or ah or udp port 500 or 4500`},
+	{`rip and ip`, `udp port 520`},
+	{`syn-ack`, `tcp[tcpflags] & (tcp-syn|tcp-ack) == (tcp-syn|tcp-ack)`},
+	{`syn == 1`, `tcp[tcpflags] & tcp-syn != 0`},
+	{`tcp and not ack`, `tcp[tcpflags] & tcp-ack != 0`},
+	{`tcp psh`, `tcp[tcpflags] & tcp-push != 0`},
+	{`fragments`, `ip[6:2] & 0x3fff != 0 or ip6 proto 44`},
+	{`df`, `ip[6] & 0x40 != 0`},
 	{`ping`, `icmp or icmp6`},
 	{`ipv4`, `ip`},
 	{`ipv6 and tcp`, `ip6`},

@@ -38,6 +38,9 @@ func (p *parser) id(q qualifiers) part {
 		p.take()
 		return p.numeric(q, t)
 	case word:
+		if list := listed(p.text[t.offset:]); list != "" && t.is("in") {
+			p.fail(t, "unexpected \"in\": write %s", said(q.words(), "==", list))
+		}
 		if isKeyword(t.text) {
 			p.keywordID(q, t)
 		}
@@ -90,7 +93,7 @@ func (p *parser) keywordID(q qualifiers, t token) {
 			_, known = etherTypes[t.text]
 		}
 		if known {
-			p.fail(t, `%s is a keyword: write \%s for the protocol's name`, t.text, t.text)
+			p.fail(t, `%s is a keyword: write \%s for the protocol's name, and in a shell '\%[1]s'`, t.text, t.text)
 		}
 		if protocol, ok := protocolWords[t.text].alone.(Proto); ok && q.protocol != "ether" {
 			p.fail(t, "%s is a keyword: write %d for the protocol's number", t.text, protocol.Number)

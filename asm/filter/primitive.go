@@ -177,6 +177,9 @@ func (p *parser) primitive() part {
 		if next.is("type") && (t.text == "icmp" || t.text == "icmp6") {
 			p.fail(next, "unexpected \"type\": write %s[%stype] == and its number or name", t.text, t.text)
 		}
+		if next.is("type") && p.tokens[p.pos-1].is("ether") {
+			p.fail(next, "unexpected \"type\": write %s", p.inWords("ether proto", next))
+		}
 		p.refuse(next) // tcp gateway, ip protochain
 		if protocol.alone == nil {
 			p.fail(t, "%s stands alone: write what of it, as in ether host ADDRESS or ether proto NUMBER", t.text)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
@@ -19,6 +20,12 @@ import (
 func advise(err error, interfaces []string) error {
 	var occupied *loader.OccupiedError
 	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), unix.EMFILE.Error()): // by its words: where descriptors are cloned, cilium/ebpf gives no more
+		return fmt.Errorf("%w: raise the limit with ulimit -n 1024, or LimitNOFILE= in a systemd unit", err)
+	case errors.Is(err, unix.ENFILE):
+		return fmt.Errorf("%w: raise the system's limit with sysctl fs.file-max", err)
 	case errors.Is(err, capfile.ErrOneLinkType):
 		return fmt.Errorf("%w: leave out --pcap", err)
 	case errors.Is(err, loader.ErrNoDefaultRoute):
@@ -60,7 +67,9 @@ func apart(interfaces []string) string {
 	var flags []string
 	for _, name := range interfaces {
 		for part := range strings.SplitSeq(name, ",") {
-			flags = append(flags, "-i "+part)
+			if flag := "-i " + part; part != "" && !slices.Contains(flags, flag) {
+				flags = append(flags, flag)
+			}
 		}
 	}
 	return strings.Join(flags, " ")

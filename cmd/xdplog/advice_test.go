@@ -14,6 +14,7 @@ func TestAdvise(t *testing.T) {
 		want string
 	}{
 		{errors.New("no"), "no"},
+		{errors.New("can't dup fd: too many open files"), "can't dup fd: too many open files: raise the limit with ulimit -n 1024, or LimitNOFILE= in a systemd unit"},
 		{fmt.Errorf("%w (have: lo)", loader.ErrNoDefaultRoute), "no default route (have: lo): name an interface with -i"},
 		{&loader.OccupiedError{Interface: "eth0", Program: loader.Program{ID: 7, Name: "other", Mode: loader.Native}},
 			"eth0 has another XDP program, id 7 (other), native: xdplog replaces none but its own, so take it off first"},
@@ -43,6 +44,7 @@ func TestAdviseNames(t *testing.T) {
 		{[]string{"eth0", "all"}, none.Error() + ": -i all stands alone"},
 		{[]string{"eth0,eth1"}, none.Error() + ": an -i names one interface, so take -i eth0 -i eth1"},
 		{[]string{"lo", "eth0,eth1"}, none.Error() + ": an -i names one interface, so take -i lo -i eth0 -i eth1"},
+		{[]string{"eth0", "eth0,eth1,"}, none.Error() + ": an -i names one interface, so take -i eth0 -i eth1"},
 	} {
 		if err := advise(none, test.interfaces); err.Error() != test.want {
 			t.Errorf("%q: the advice is\n%v, want\n%s", test.interfaces, err, test.want)

@@ -85,7 +85,15 @@ func (o *options) config(words []string) (asm.Config, error) {
 }
 
 // beside are words that libpcap has in filters, and the flags that say it here.
-var beside = map[string]string{"inbound": "--direction in", "outbound": "--direction out", "ifindex": "-i NAME"}
+var beside = map[string]string{
+	"inbound": "--direction in", "outbound": "--direction out", "ifindex": "-i NAME",
+	"iif": "-i NAME", "iifname": "-i NAME", "iface": "-i NAME", "interface": "-i NAME", "dev": "-i NAME", "device": "-i NAME",
+	"oif": "-i NAME --direction out", "oifname": "-i NAME --direction out",
+	"contains": toSearch, "matches": toSearch, "payload": toSearch, "string": toSearch, "data": toSearch, "frame": toSearch,
+	"ct": "--flows has connections", "conntrack": "--flows has connections", "established": "--flows has connections",
+}
+
+const toSearch = "-A prints them, and what -w writes tshark searches"
 
 // suggest adds to an error about the first word of a filter that it is nearly
 // the name of a command, or that of a file.
@@ -102,10 +110,13 @@ func suggest(root *cobra.Command, words []string, err error) error {
 	if word, _, _ := strings.Cut(mistake.Message, ":"); beside[word] != "" {
 		return fmt.Errorf("%w: %s", err, beside[word])
 	}
-	if mistake.Offset > 0 {
+	if mistake.Offset > 0 || strings.Contains(mistake.Message, "write ") || strings.Contains(mistake.Message, fmt.Sprintf("%q?", strings.ToLower(words[0]))) {
 		return err
 	}
 	root.SuggestionsMinimumDistance = 1
+	if len(words[0]) > 3 { // two letters that changed places
+		root.SuggestionsMinimumDistance = 2
+	}
 	commands := root.SuggestionsFor(words[0])
 	if len(commands) == 0 {
 		return err

@@ -67,7 +67,7 @@ func (o *flowOptions) check(all *options, given *pflag.FlagSet) error {
 	case !o.tracks():
 		for _, name := range flowFlags[2:] {
 			if given.Changed(name) {
-				return usage("--%s is about conversations: it means nothing without --flows or --first", name)
+				return usage("--%s is about conversations: it means nothing without --flows, --first or --ipfix", name)
 			}
 		}
 	case o.first && given.Changed("flow-active"):

@@ -132,7 +132,7 @@ func (o *options) addColor(cmd *cobra.Command) {
 }
 
 func (o *options) addOutput(cmd *cobra.Command) {
-	cmd.Flags().VarP(value[format.Kind]{&o.output, format.Find, "FORMAT"}, "output", "o", format.Usage())
+	cmd.Flags().VarP(value[format.Kind]{&o.output, parseOutput, "FORMAT"}, "output", "o", format.Usage())
 	complete(cmd, "output", format.Names)
 }
 

@@ -54,7 +54,16 @@ var instead = [...]struct{ letter, name, write string }{
 	{"", "snapshot-length", "take -s, --snaplen"},
 	{"", "print", "take -o text beside -w FILE"},
 	{"", "lengths", "the lengths are in every line"},
+
+	// Of other tools than tcpdump:
+	{"", "filter", asWords}, {"", "port", asWords}, {"", "host", asWords}, {"", "net", asWords}, {"", "proto", asWords}, {"", "protocol", asWords},
+	{"", "dport", asWords}, {"", "sport", asWords}, {"", "src", asWords}, {"", "dst", asWords}, {"", "source", asWords}, {"", "destination", asWords},
+	{"", "json", "take -o json"}, {"", "pcap-file", "take -w FILE"}, {"", "all-interfaces", "take -i all"}, {"", "any", "take -i all"},
+	{"", "dev", "take -i, --iface"}, {"", "device", "take -i, --iface"}, {"", "timeout", "take --duration"}, {"", "skb-mode", "take --mode generic"}, {"", "native", "take --mode native"},
+	{"", "generic", "take --mode generic"}, {"", "egress", "take --direction out"}, {"", "ingress", "it is so; --place tc is tc ingress"},
 }
+
+const asWords = "a filter is words without dashes, as in xdplog tcp dst port 443 and not host 192.0.2.1"
 
 // explainFlag adds to the error of a flag that there is not what helps: for one of
 // tcpdump's what to write instead.

@@ -139,7 +139,7 @@ func formatOf(names []string) func(string) (format.Kind, error) {
 		if _, err := oneOfWords(names)(s); err != nil {
 			return format.Kind{}, err
 		}
-		return format.Find(s)
+		return parseOutput(s)
 	}
 }
 
@@ -153,7 +153,7 @@ func byNames() (names []string) {
 func parseBy(s string) (tally.By, error) {
 	by, err := tally.ParseBy(s)
 	if err != nil {
-		return by, fmt.Errorf("must be one of %s", strings.Join(byNames(), ", "))
+		return by, oneOf(s, byNames())
 	}
 	return by, nil
 }

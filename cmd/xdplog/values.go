@@ -12,11 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
-	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/metrics"
-	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
-	"github.com/xdplog/xdplog/loader"
 )
 
 // A value is that of a flag. The errors of parse say what is allowed: the
@@ -70,130 +67,6 @@ func checkInterface(s string) error {
 	return nil
 }
 
-func parseMode(s string) (loader.Mode, error) {
-	if s == loader.Offload.String() {
-		return 0, errors.New("is not offered: a card has no place for events")
-	}
-	return parseName(s, loader.ParseMode, loader.Auto, loader.Generic)
-}
-
-func parseMethod(s string) (loader.Method, error) {
-	return parseName(s, loader.ParseMethod, loader.ByNetlink, loader.ByLink)
-}
-
-func engineNames() (words []string) {
-	for _, e := range run.Engines() {
-		words = append(words, e.Name)
-	}
-	return words
-}
-
-func parseEngine(s string) (run.Engine, error) {
-	for _, e := range run.Engines() {
-		if e.Name == s {
-			return e, nil
-		}
-	}
-	return run.Engine{}, fmt.Errorf("must be one of %s", strings.Join(engineNames(), ", "))
-}
-
-func parsePlace(s string) (run.Place, error) { return parseWord(s, run.AnyPlace, run.AtTC) }
-
-// parseVerdicts reads a list of verdicts.
-func parseVerdicts(s string) (all []wire.Verdict, err error) {
-	for word := range strings.SplitSeq(s, ",") {
-		v, err := parseWord(word, wire.Aborted, wire.Redirect)
-		if err != nil {
-			return nil, fmt.Errorf("must be a list of %s", strings.Join(wordsOf(wire.Aborted, wire.Redirect), ", "))
-		}
-		if !slices.Contains(all, v) {
-			all = append(all, v)
-		}
-	}
-	return all, nil
-}
-
-func parseDirection(s string) (run.Direction, error) { return parseWord(s, run.In, run.InOut) }
-
-// parseWord is the value from first to last that has a name.
-func parseWord[T named](s string, first, last T) (T, error) {
-	for v := first; v <= last; v++ {
-		if v.String() == s {
-			return v, nil
-		}
-	}
-	return first, fmt.Errorf("must be one of %s", strings.Join(wordsOf(first, last), ", "))
-}
-
-// transport is one that was asked for, or none.
-type transport struct {
-	asm.Transport
-	fixed bool
-}
-
-// anyTransport is what the user says who wants the cheapest.
-const anyTransport = "auto"
-
-func (t transport) String() string {
-	if !t.fixed {
-		return anyTransport
-	}
-	return t.Transport.String()
-}
-
-// carries says whether it brings packet bytes, where some are wanted.
-func (t transport) carries(bytes int) bool { return bytes == 0 || t.MaxSnapLen() > 0 }
-
-func parseTransport(s string) (transport, error) {
-	if s == anyTransport {
-		return transport{}, nil
-	}
-	t, err := asm.ParseTransport(s)
-	if err != nil {
-		return transport{}, fmt.Errorf("must be one of %s", strings.Join(transportNames(), ", "))
-	}
-	return transport{t, true}, nil
-}
-
-func transportNames() []string {
-	all := []string{anyTransport}
-	for _, t := range asm.Transports() {
-		all = append(all, t.String())
-	}
-	return all
-}
-
-func parseClock(s string) (asm.Clock, error) {
-	clock, err := parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)
-	if clock == asm.HardwareClock {
-		_, err = parseName("", asm.ParseClock, asm.PreciseClock, asm.NoClock)
-	}
-	return clock, err
-}
-
-// named is a kind of value of which there are a few, numbered and with names.
-type named interface {
-	~uint8
-	fmt.Stringer
-}
-
-// wordsOf are the names of the values from first to last.
-func wordsOf[T named](first, last T) []string {
-	var all []string
-	for v := first; v <= last; v++ {
-		all = append(all, v.String())
-	}
-	return all
-}
-
-func parseName[T named](s string, parse func(string) (T, error), first, last T) (T, error) {
-	v, err := parse(s)
-	if err != nil {
-		return v, fmt.Errorf("must be one of %s", strings.Join(wordsOf(first, last), ", "))
-	}
-	return v, nil
-}
-
 // fileList is the value of -r.
 func fileList(names *[]string) pflag.Value {
 	return value[[]string]{names, func(s string) ([]string, error) {
@@ -229,7 +102,7 @@ func parseSnapLen(s string) (int, error) {
 func parseSample(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || n == 0 || n > asm.MaxSample {
-		return 0, fmt.Errorf("must be a whole number from 1 to %d", uint32(asm.MaxSample))
+		return 0, fmt.Errorf("must be a whole number from 1 to %d: 1000 is one packet in 1000", uint32(asm.MaxSample))
 	}
 	return uint32(n), nil
 }
@@ -296,16 +169,4 @@ func parseSize(s string) (int, error) {
 		return 0, errors.New("must be between 4KiB and 1GiB")
 	}
 	return int(n), nil
-}
-
-// oneOfWords parses one of some words.
-func oneOfWords(words []string) func(string) (string, error) {
-	return func(s string) (string, error) {
-		for _, word := range words {
-			if s == word {
-				return s, nil
-			}
-		}
-		return "", fmt.Errorf("must be one of %s", strings.Join(words, ", "))
-	}
 }
