@@ -17,7 +17,7 @@ func aroundFacts(handle *netlink.Handle, link netlink.Link) []fact {
 	if link.Attrs().EncapType == "loopback" {
 		return facts // which has no wire
 	}
-	return append(facts, promiscuousFact(link.Attrs()), tagFact(link.Attrs().Name))
+	return append(facts, promiscuousFact(link.Attrs()), tagFact(link.Attrs().Name), mergeFact(link.Attrs().Name))
 }
 
 // promiscuousFact is whether frames to others' addresses get to XDP.
@@ -39,6 +39,18 @@ func tagFact(name string) fact {
 	case strips:
 		f.verdict, f.found = no, "rx-vlan-offload takes them off before XDP sees the packet"
 		f.todo = "ethtool -K " + name + " rxvlan off, or --place tc, where they are known"
+	}
+	return f
+}
+
+// mergeFact is which offloads a program is not to be had with.
+func mergeFact(name string) fact {
+	f := fact{name: "offloads", verdict: yes, found: "stay as they are"}
+	switch on, err := loader.MergesInCard(name, ""); {
+	case err != nil:
+		f.verdict, f.found = unknown, lastOf(err)
+	case len(on) > 0:
+		f.verdict, f.found = no, strings.Join(on, ", ")+" may be off while xdplog runs, and is then put back at the end"
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xdplog/xdplog/asm"
@@ -27,6 +28,9 @@ func (s *session) greet() {
 		}
 		if blind := a.Blind(); blind != "" {
 			why += "; " + blind
+		}
+		if off := a.SwitchedOff(); len(off) > 0 {
+			why += "; meanwhile off: " + strings.Join(off, ", ")
 		}
 		if away := a.Away(); away > 0 {
 			why += fmt.Sprintf("; the link was away for %v", away.Round(10*time.Millisecond))

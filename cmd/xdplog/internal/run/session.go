@@ -36,6 +36,7 @@ type attachment interface {
 	Returns() error
 	Down() bool
 	Blind() string
+	SwitchedOff() []string
 	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error

@@ -27,6 +27,7 @@ type fakeAttachment struct {
 	down     bool
 	closeErr error
 	close    sync.Once
+	off      []string
 	refusals int           // times that it can't be taken off, yet
 	detached chan struct{} // closed when it is off
 }
@@ -43,6 +44,7 @@ func (*fakeAttachment) Beside() *loader.Program { return nil }
 func (a *fakeAttachment) Fallback() error       { return a.fallback }
 func (*fakeAttachment) Returns() error          { return nil }
 func (*fakeAttachment) Blind() string           { return "" }
+func (a *fakeAttachment) SwitchedOff() []string { return a.off }
 func (a *fakeAttachment) Away() time.Duration   { return 0 }
 func (a *fakeAttachment) TookOver() int         { return a.tookOver }
 func (a *fakeAttachment) Lost() <-chan error    { return a.lost }
@@ -218,9 +220,10 @@ func TestGreeting(t *testing.T) {
 	f := newFixture(0)
 	f.attachment.fallback = errors.New("native XDP refused by driver: no room")
 	f.attachment.tookOver = 42
+	f.attachment.off = []string{"rx-lro", "rx-gro-hw"}
 	f.greet()
 	want := "took eth0 over from a killed xdplog (program 42)\n" +
-		"listening on eth0 (generic XDP; native XDP refused by driver: no room), received packets only; Ctrl-C ends\n"
+		"listening on eth0 (generic XDP; native XDP refused by driver: no room; meanwhile off: rx-lro, rx-gro-hw), received packets only; Ctrl-C ends\n"
 	if f.errs.String() != want {
 		t.Errorf("got %q, want %q", f.errs.String(), want)
 	}
