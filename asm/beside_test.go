@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -209,23 +210,38 @@ func TestBesideInner(t *testing.T) {
 // Test runs are of packets of the loopback.
 func TestBesideIndex(t *testing.T) {
 	target := firewall(t)
+	own, err := os.Stat("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespace := uint32(own.Sys().(*syscall.Stat_t).Ino)
 	const loopback = 1
-	for index, want := range map[uint32]bool{0: true, loopback: true, loopback + 1: false} {
-		w := watch(t, target, asm.Config{All: true, Index: index})
+	for _, c := range []struct {
+		index, namespace uint32
+		want             bool
+	}{
+		{0, 0, true},
+		{loopback, 0, true},
+		{loopback + 1, 0, false},
+		{loopback, namespace, true},
+		{0, namespace, true},
+		{loopback, namespace + 1, false},
+	} {
+		w := watch(t, target, asm.Config{All: true, Index: c.index, Namespace: c.namespace})
 		run(t, target, oracle.Fixtures()[0].Frame)
-		if _, ok := w.next(t); ok != want {
-			t.Errorf("of interface %d, reported: %v", index, ok)
+		if _, ok := w.next(t); ok != c.want {
+			t.Errorf("of %+v, reported: %v", c, ok)
 		}
 		var perCPU []wire.Counters
 		if err := w.coll.Maps[wire.CountersMap].Lookup(uint32(0), &perCPU); err != nil {
 			t.Fatal(err)
 		}
 		var all wire.Counters
-		for _, c := range perCPU {
-			all.Add(c)
+		for _, cpu := range perCPU {
+			all.Add(cpu)
 		}
-		if (all.Seen == 1) != want {
-			t.Errorf("of interface %d, %d seen", index, all.Seen)
+		if (all.Seen == 1) != c.want {
+			t.Errorf("of %+v, %d seen", c, all.Seen)
 		}
 		w.coll.Close()
 	}

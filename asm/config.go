@@ -61,6 +61,11 @@ type Config struct {
 	// that run the other program are not seen. Package loader says it. Default: all.
 	Index uint32
 
+	// Namespace is the network namespace of which packets are looked at, at [Beside], by its
+	// inode number, for another may have an interface of that index, with the same program.
+	// Package loader says it. Default: all.
+	Namespace uint32
+
 	// Verdicts are those of the other program's that are wanted, at [Beside]: packets
 	// of other verdicts are seen, and do not match. Default: all.
 	Verdicts []wire.Verdict

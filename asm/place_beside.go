@@ -22,13 +22,17 @@ import (
 // the first, as XDP does.
 type beside struct {
 	copied
-	kernel   Kernel
-	index    uint32 // of the interface whose packets are wanted; 0: all
-	verdicts uint8  // a bit for each wire.Verdict that is wanted; 0: all
+	kernel    Kernel
+	index     uint32 // of the interface whose packets are wanted; 0: all
+	namespace uint32 // inode of its network namespace; 0: all
+	verdicts  uint8  // a bit for each wire.Verdict that is wanted; 0: all
 }
 
 func newBeside(cfg Config) place {
 	p := beside{copied: copied{cfg.Inner}, kernel: cfg.Kernel, index: cfg.Index}
+	if cfg.Kernel.Net != 0 {
+		p.namespace = cfg.Namespace
+	}
 	for _, v := range cfg.Verdicts {
 		p.verdicts |= 1 << v
 	}
@@ -43,6 +47,8 @@ type Kernel struct {
 	FrameSize, Flags   uint16 // 0: packets have one buffer (before Linux 5.18)
 	Device             uint16 // in struct xdp_rxq_info
 	Index              uint16 // in struct net_device
+	Net                uint16 // in struct net_device; 0: not known, and namespaces are not told apart
+	NetInode           uint16 // in struct net
 	SharedInfo         uint16 // size of struct skb_shared_info, as it is aligned behind a packet
 	FragmentsSize      uint16 // in it
 }
@@ -68,11 +74,19 @@ func (p beside) buffer(b *assemble.Builder, dst bpf.Register, name string, offse
 	b.Note("xdp_buff."+name, bpf.LoadMem(dst, dst, int16(offset), size))
 }
 
-// skip lets go of what another interface receives, which has the same program.
+// skip lets go of what another interface receives, which has the same program: one of another
+// number, or of the same number in another network namespace.
 func (p beside) skip(b *builder, otherwise label) {
 	if p.index != 0 {
 		p.iface(b, bpf.R0)
 		b.JumpIf(bpf.R0, bpf.JNE, int32(p.index), otherwise)
+	}
+	if p.namespace != 0 {
+		p.device(b, bpf.R0)
+		b.Note("net_device.nd_net", bpf.LoadMem(bpf.R0, bpf.R0, int16(p.kernel.Net), bpf.DWord))
+		b.Note("net.ns.inum", bpf.LoadMem(bpf.R0, bpf.R0, int16(p.kernel.NetInode), bpf.Word))
+		b.Emit(bpf.Mov.Imm32(bpf.R1, int32(p.namespace))) // which is over 2^31
+		b.JumpIfReg(bpf.R0, bpf.JNE, bpf.R1, otherwise)
 	}
 }
 
@@ -201,10 +215,15 @@ func (p beside) Copy(b *assemble.Builder, slot int16, size int32) {
 	b.Block(end)
 }
 
-// iface is rxq->dev->ifindex.
-func (p beside) iface(b *builder, dst bpf.Register) {
+// device is rxq->dev.
+func (p beside) device(b *builder, dst bpf.Register) {
 	p.buffer(b.Builder, dst, "rxq", p.kernel.RXQ, bpf.DWord)
 	b.Note("xdp_rxq_info.dev", bpf.LoadMem(dst, dst, int16(p.kernel.Device), bpf.DWord))
+}
+
+// iface is rxq->dev->ifindex.
+func (p beside) iface(b *builder, dst bpf.Register) {
+	p.device(b, dst)
 	b.Note("net_device.ifindex", bpf.LoadMem(dst, dst, int16(p.kernel.Index), bpf.Word))
 }
 

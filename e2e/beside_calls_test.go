@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 func TestBesideTailCalls(t *testing.T) {
 	needTracing(t)
 	lab := newLab(t)
-	f := &firewall{lab: lab, mode: "native", calls: true}
+	f := &firewall{lab: lab, mode: "native", calls: new(ebpf.ProgramSpec)}
 	f.load(t, "caller")
 	f.attach(t)
 	first := lab.xdplog(t)
@@ -33,6 +34,43 @@ func TestBesideTailCalls(t *testing.T) {
 	first.stop(t)
 	f.stays(t)
 	f.off(t)
+}
+
+// TestBesideTailCalled: the verdict is that of the program that was called last.
+func TestBesideTailCalled(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	for action, verdict := range xdpActions[:3] {
+		f := &firewall{lab: lab, mode: "native", calls: alwaysXDP(int32(action))}
+		f.load(t, "caller")
+		f.attach(t)
+		capture := lab.xdplog(t)
+		sent := []string{"pass", "drop", "aborted"}
+		lab.to(t, sent...)
+		for i := range sent {
+			if got := verdictsOf(t, []event{capture.next(t)}); got[0] != verdict {
+				t.Errorf("packet %d: verdict is %q, want %q", i, got[0], verdict)
+			}
+		}
+		capture.stop(t)
+		// It counts before it calls.
+		if got, want := f.decided(t), map[string]uint64{"pass": 1, "drop": 1, "aborted": 1}; !maps.Equal(got, want) {
+			t.Errorf("the firewall counts %v, want %v", got, want)
+		}
+		f.stays(t)
+		f.off(t)
+	}
+}
+
+// alwaysXDP is a program that says the same of every packet.
+func alwaysXDP(action int32) *ebpf.ProgramSpec {
+	return &ebpf.ProgramSpec{
+		Name: "called", Type: ebpf.XDP, License: "GPL",
+		Instructions: bpf.Instructions{
+			btf.WithFuncMetadata(bpf.Mov.Imm(bpf.R0, action).WithSymbol("called"), xdpFunction("called")).WithSource(bpf.Comment("called")),
+			bpf.Return(),
+		},
+	}
 }
 
 // TestBesideOnlyComponent: where another program is in the place of the main function, as the only

@@ -19,6 +19,9 @@ import (
 // is the root directory. It becomes xdplog.
 const containerEnv = "XDPLOG_E2E_CONTAINER"
 
+// containerReadOnlyEnv has its root be one that nobody can write to.
+const containerReadOnlyEnv = "XDPLOG_E2E_CONTAINER_READONLY"
+
 // containerUserEnv has it become the image's user before.
 const containerUserEnv = "XDPLOG_E2E_CONTAINER_USER"
 
@@ -35,6 +38,14 @@ func contain(root string) error {
 	for name, kind := range map[string]string{"proc": "proc", "sys": "sysfs"} {
 		if err := unix.Mount(kind, filepath.Join(root, name), kind, 0, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", kind, err)
+		}
+	}
+	if os.Getenv(containerReadOnlyEnv) != "" {
+		if err := unix.Mount(root, root, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("make the root a mount: %w", err)
+		}
+		if err := unix.Mount("", root, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("make the root read-only: %w", err)
 		}
 	}
 	if err := unix.Chroot(root); err != nil {
@@ -77,6 +88,14 @@ func image(t testing.TB) string {
 	return root
 }
 
+// inContainer is an xdplog in a container with a root, that is yet to be started.
+func inContainer(root string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = []string{containerEnv + "=" + root}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+	return cmd
+}
+
 // TestContainer runs xdplog as the first and only process of a container with
 // a root of its one file, fresh mount, pid and network namespaces, and three
 // capabilities.
@@ -84,12 +103,7 @@ func TestContainer(t *testing.T) {
 	lab := newLab(t)
 	admit(t, nil)
 	root := image(t)
-	contained := func(args ...string) *exec.Cmd {
-		cmd := exec.Command("/proc/self/exe", args...)
-		cmd.Env = []string{containerEnv + "=" + root}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
-		return cmd
-	}
+	contained := func(args ...string) *exec.Cmd { return inContainer(root, args...) }
 	for _, mode := range []string{"native", "generic"} {
 		capture := launch(t, lab.right, contained("-i", right(0), "-o", "json", "--mode", mode)).read().listens(t)
 		lab.udp(t, 0, false, 53, 1, 18)
@@ -162,9 +176,8 @@ func TestContainerUser(t *testing.T) {
 	case err != nil:
 		t.Fatalf("give the file capabilities: %v", err)
 	}
-	cmd := exec.Command("/proc/self/exe", "-i", right(0), "-o", "json", "--attach", "link", "--transport", "ringbuf")
-	cmd.Env = []string{containerEnv + "=" + root, containerUserEnv + "=1"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+	cmd := inContainer(root, "-i", right(0), "-o", "json", "--attach", "link", "--transport", "ringbuf")
+	cmd.Env = append(cmd.Env, containerUserEnv+"=1")
 	capture := launch(t, lab.right, cmd).read().listens(t)
 	lab.udp(t, 0, false, 53, 1, 18)
 	capture.want(t, udp4)

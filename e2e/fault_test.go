@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,80 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// TestKilledAnytime kills xdplog at random moments of its start, its run and
-// its end. Whatever it leaves, the next start works, with the three capabilities
-// that every start has, and leaves nothing. Held by a link it leaves nothing itself.
-func TestKilledAnytime(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		always []string // flags
-		either []string // and one of these
-		stays  bool     // when it is killed
-	}{
-		{"netlink", []string{"--place=xdp", "--attach=netlink"}, []string{"--mode=native", "--mode=generic"}, true},
-		{"link", []string{"--place=xdp", "--attach=link"}, []string{"--mode=auto", "--mode=generic"}, false},
-		{"tc", []string{"--place=tc"}, []string{"--direction=in", "--direction=inout"}, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			left := killedAnytime(t, c.always, c.either)
-			t.Logf("%d of 50 left their program in the XDP slot", left)
-			if c.stays != (left > 0) || left == 50 {
-				t.Errorf("%d of 50 left their program", left)
-			}
-		})
-	}
-}
-
-// killedAnytime returns how many of 50 left their program in the XDP slot.
-func killedAnytime(t *testing.T, always, either []string) (left int) {
-	lab := newLab(t)
-	admit(t, nil)
-	begin := time.Now()
-	lab.xdplog(t, always...).stop(t)
-	whole := time.Since(begin)
-
-	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 0))
-	t.Logf("seed %d, %v from start to end", seed, whole)
-	upTo := func(d time.Duration) { time.Sleep(time.Duration(random.Int64N(int64(d)))) }
-	for i := range 50 {
-		args := func() []string {
-			return append([]string{"-i", right(0), "-o", "json", either[random.IntN(len(either))]}, always...)
-		}
-		victim := start(t, lab.right, args()...)
-		switch i % 3 {
-		case 0: // starting
-			upTo(whole)
-		case 1: // running
-			victim.listens(t)
-			lab.burst(t, 1000, marker())
-		case 2: // ending
-			victim.listens(t)
-			lab.send(t, marker())
-			victim.signal(t, unix.SIGINT)
-			upTo(whole / 4)
-		}
-		victim.cmd.Process.Kill() // it may have ended
-		victim.wait(t)
-		if lab.attached(t, right(0)).id != 0 {
-			left++
-		}
-		cmd := command(args()...)
-		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
-		next := launch(t, lab.right, cmd).read().listens(t)
-		lab.send(t, marker())
-		if e := next.next(t); !e.isMarker() {
-			t.Errorf("event is %v, want the one just sent", e)
-		}
-		if end := next.stop(t); end.counters.Captured != 1 {
-			t.Errorf("counters are %+v, want 1 captured", end.counters)
-		}
-		lab.wantNoProgram(t)
-		lab.wantNothingAtTC(t)
-	}
-	return left
-}
 
 // TestSuspended stops xdplog, as Ctrl-Z does, floods the interface, and lets it
 // continue: what the buffers could not take is lost, and counted exactly.

@@ -14,17 +14,22 @@ import (
 )
 
 // A firewall is an XDP program of somebody else's on right0, compiled with BTF. It drops
-// what goes to port 53, aborts at 54, sends 55 back, and counts what it decides.
+// what goes to port 53, aborts at 54, sends 55 back, has right1 send 57, and counts what it
+// decides.
 type firewall struct {
 	lab     *lab
 	mode    string
 	program *ebpf.Program
-	counts  *ebpf.Map
+	counts  *ebpf.Map // by verdict and CPU
 	held    link.Link
-	calls   bool // others, at the end: a tail call
+	calls   *ebpf.ProgramSpec // what it calls at its end (a tail call); nil: nothing
+	frags   bool              // it takes packets of several buffers
 }
 
-var firewallPorts = map[string]uint16{"drop": 53, "aborted": 54, "tx": 55, "pass": 56}
+var firewallPorts = map[string]uint16{"drop": 53, "aborted": 54, "tx": 55, "pass": 56, "redirect": 57}
+
+// xdpActions are the verdicts, as the kernel numbers them (enum xdp_action).
+var xdpActions = []string{"aborted", "drop", "pass", "tx", "redirect"}
 
 func (l *lab) firewall(t testing.TB, name, mode string) *firewall {
 	t.Helper()
@@ -58,58 +63,99 @@ func (f *firewall) attach(t testing.TB) {
 func (f *firewall) load(t testing.TB, name string) {
 	t.Helper()
 	defer setMemlock(t, unix.RLIM_INFINITY)()
-	var err error
-	if f.counts, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 5}); err != nil {
-		t.Fatal(err)
+	f.counts = newMap(t, &ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: uint32(len(xdpActions))})
+	out := newMap(t, &ebpf.MapSpec{Type: ebpf.DevMap, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if len(f.lab.wires) > 1 {
+		f.lab.right.change(t, right(1), func(to netlink.Link) error { return out.Put(uint32(0), uint32(to.Attrs().Index)) })
 	}
-	t.Cleanup(func() { f.counts.Close() })
-	port := func(p uint16) int32 { return int32(binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, p))) }
-	tail := bpf.Instructions{}
-	if f.calls {
-		others, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { others.Close() })
-		tail = bpf.Instructions{bpf.Mov.Reg(bpf.R1, bpf.R7), bpf.LoadMapPtr(bpf.R2, others.FD()), bpf.Mov.Imm(bpf.R3, 0), bpf.FnTailCall.Call()}
-	}
-	f.program, err = ebpf.NewProgram(&ebpf.ProgramSpec{
+	spec := &ebpf.ProgramSpec{
 		Name: name, Type: ebpf.XDP, License: "GPL",
-		Instructions: slices.Concat(bpf.Instructions{
-			btf.WithFuncMetadata(bpf.LoadMem(bpf.R2, bpf.R1, 0, bpf.Word).WithSymbol(name), xdpFunction(name)).WithSource(bpf.Comment("fw")),
-			bpf.Mov.Reg(bpf.R7, bpf.R1),
-			bpf.LoadMem(bpf.R3, bpf.R1, 4, bpf.Word),
-			bpf.Mov.Reg(bpf.R4, bpf.R2),
-			bpf.Add.Imm(bpf.R4, 38),
-			bpf.Mov.Imm(bpf.R6, 2),
-			bpf.JGT.Reg(bpf.R4, bpf.R3, "count"),
-			bpf.LoadMem(bpf.R5, bpf.R2, 36, bpf.Half),
-			bpf.Mov.Imm(bpf.R6, 1),
-			bpf.JEq.Imm(bpf.R5, port(firewallPorts["drop"]), "count"),
-			bpf.Mov.Imm(bpf.R6, 0),
-			bpf.JEq.Imm(bpf.R5, port(firewallPorts["aborted"]), "count"),
-			bpf.Mov.Imm(bpf.R6, 3),
-			bpf.JEq.Imm(bpf.R5, port(firewallPorts["tx"]), "count"),
-			bpf.Mov.Imm(bpf.R6, 2),
-			bpf.StoreMem(bpf.RFP, -4, bpf.R6, bpf.Word).WithSymbol("count"),
-			bpf.LoadMapPtr(bpf.R1, f.counts.FD()),
-			bpf.Mov.Reg(bpf.R2, bpf.RFP),
-			bpf.Add.Imm(bpf.R2, -4),
-			bpf.FnMapLookupElem.Call(),
-			bpf.JEq.Imm(bpf.R0, 0, "out"),
-			bpf.Mov.Imm(bpf.R1, 1),
-			bpf.AddAtomic.Mem(bpf.R0, bpf.R1, bpf.DWord, 0),
-			bpf.Mov.Reg(bpf.R0, bpf.R6).WithSymbol("out"),
-		}, tail, bpf.Instructions{
+		Instructions: slices.Concat(f.decide(name), f.callAnother(t), bpf.Instructions{
 			bpf.Mov.Reg(bpf.R0, bpf.R6),
-			bpf.Return(),
+			bpf.JNE.Imm(bpf.R0, 4, "return"),
+			bpf.LoadMapPtr(bpf.R1, out.FD()),
+			bpf.Mov.Imm(bpf.R2, 0),
+			bpf.Mov.Imm(bpf.R3, 0),
+			bpf.FnRedirectMap.Call(),
+			bpf.Return().WithSymbol("return"),
 		}),
-	})
+	}
+	if f.frags {
+		spec.Flags = unix.BPF_F_XDP_HAS_FRAGS
+	}
+	program, err := ebpf.NewProgram(spec)
 	if err != nil {
 		t.Fatalf("load the firewall: %v", err)
 	}
-	program := f.program
 	t.Cleanup(func() { program.Close() })
+	f.program = program
+}
+
+// newMap makes a map that is closed with the test.
+func newMap(t testing.TB, spec *ebpf.MapSpec) *ebpf.Map {
+	t.Helper()
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// decide leaves the verdict in R6, counted, and the context in R7.
+func (f *firewall) decide(name string) bpf.Instructions {
+	insns := bpf.Instructions{
+		btf.WithFuncMetadata(bpf.Mov.Reg(bpf.R7, bpf.R1).WithSymbol(name), xdpFunction(name)).WithSource(bpf.Comment("fw")),
+		bpf.LoadMem(bpf.R2, bpf.R7, 0, bpf.Word), // xdp_md.data
+		bpf.LoadMem(bpf.R3, bpf.R7, 4, bpf.Word), // xdp_md.data_end
+		bpf.Mov.Imm(bpf.R6, xdpPass),
+		bpf.Mov.Reg(bpf.R4, bpf.R2),
+		bpf.Add.Imm(bpf.R4, 38),
+		bpf.JGT.Reg(bpf.R4, bpf.R3, "count"),
+		bpf.LoadMem(bpf.R5, bpf.R2, 36, bpf.Half), // the destination port behind Ethernet and IPv4
+	}
+	for action, verdict := range xdpActions {
+		port := int32(binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, firewallPorts[verdict])))
+		insns = append(insns, bpf.Mov.Imm(bpf.R6, int32(action)), bpf.JEq.Imm(bpf.R5, port, "count"))
+	}
+	return append(insns,
+		bpf.Mov.Imm(bpf.R6, xdpPass),
+		bpf.StoreMem(bpf.RFP, -4, bpf.R6, bpf.Word).WithSymbol("count"),
+		bpf.LoadMapPtr(bpf.R1, f.counts.FD()),
+		bpf.Mov.Reg(bpf.R2, bpf.RFP),
+		bpf.Add.Imm(bpf.R2, -4),
+		bpf.FnMapLookupElem.Call(),
+		bpf.JEq.Imm(bpf.R0, 0, "counted"),
+		bpf.LoadMem(bpf.R1, bpf.R0, 0, bpf.DWord),
+		bpf.Add.Imm(bpf.R1, 1),
+		bpf.StoreMem(bpf.R0, 0, bpf.R1, bpf.DWord),
+		bpf.Mov.Reg(bpf.R1, bpf.R7).WithSymbol("counted"),
+	)
+}
+
+// callAnother goes on with the program that it calls, if there is one: the array may be empty.
+func (f *firewall) callAnother(t testing.TB) bpf.Instructions {
+	t.Helper()
+	if f.calls == nil {
+		return nil
+	}
+	others := newMap(t, &ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if f.calls.Instructions != nil {
+		callee, err := ebpf.NewProgram(f.calls)
+		if err != nil {
+			t.Fatalf("load what the firewall calls: %v", err)
+		}
+		t.Cleanup(func() { callee.Close() })
+		if err := others.Put(uint32(0), callee); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bpf.Instructions{
+		bpf.Mov.Reg(bpf.R1, bpf.R7),
+		bpf.LoadMapPtr(bpf.R2, others.FD()),
+		bpf.Mov.Imm(bpf.R3, 0),
+		bpf.FnTailCall.Call(),
+	}
 }
 
 // replace puts a new program in the place of the one before.
@@ -130,14 +176,22 @@ func (f *firewall) replace(t testing.TB, name string) {
 // decided is how many packets it has decided on, by verdict.
 func (f *firewall) decided(t testing.TB) map[string]uint64 {
 	t.Helper()
+	return decidedIn(t, f.counts)
+}
+
+// decidedIn is what the counts of a firewall say.
+func decidedIn(t testing.TB, counts *ebpf.Map) map[string]uint64 {
+	t.Helper()
 	all := map[string]uint64{}
-	for action, verdict := range []string{"aborted", "drop", "pass", "tx", "redirect"} {
-		var n uint64
-		if err := f.counts.Lookup(uint32(action), &n); err != nil {
+	for action, verdict := range xdpActions {
+		var cpus []uint64
+		if err := counts.Lookup(uint32(action), &cpus); err != nil {
 			t.Fatal(err)
 		}
-		if n > 0 {
-			all[verdict] = n
+		for _, n := range cpus {
+			if n > 0 {
+				all[verdict] += n
+			}
 		}
 	}
 	return all

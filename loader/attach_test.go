@@ -147,7 +147,7 @@ func TestDetach(t *testing.T) {
 func TestLivingOwner(t *testing.T) {
 	lab := newLab(t)
 	owner := start(t, &namespace{}, nil, "v0", "auto", lab.name)
-	want := fmt.Sprintf("v0 is already watched by xdplog, process %d: stop it first", owner.Process.Pid)
+	want := fmt.Sprintf("v0 is already watched by xdplog, process %d", owner.Process.Pid)
 
 	_, err := Attach(load(t, asm.Config{}), lab.options(Auto))
 	says(t, err, want)
@@ -165,7 +165,7 @@ func TestLivingOwnerElsewhere(t *testing.T) {
 	owner := start(t, &namespace{}, nil, "v0", "native", lab.name)
 	there := lab.move(t, "v0", newNamespace(t))
 	_, err := Attach(load(t, asm.Config{}), there.options(Auto))
-	says(t, err, fmt.Sprintf("v0 is already watched by xdplog, process %d: stop it first", owner.Process.Pid))
+	says(t, err, fmt.Sprintf("v0 is already watched by xdplog, process %d", owner.Process.Pid))
 }
 
 func TestClaimOfSilentProcess(t *testing.T) {

@@ -56,6 +56,7 @@ func (s *site) standBeside(coll *ebpf.Collection, opts Options) (_ *besideStand,
 	if !s.handsOn() {
 		cfg.Index = uint32(s.link.index)
 	}
+	cfg.Namespace = s.ns.inode()
 	spec, err := asm.Program(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("assemble the program: %w", err)

@@ -110,6 +110,6 @@ func TestProvedClaim(t *testing.T) {
 		t.Fatal(owner.said)
 	}
 	_, err := Attach(load(t, asm.Config{}), lab.options(Auto))
-	says(t, err, fmt.Sprintf("v0 is already watched by xdplog, process %d of user 65534: stop it first", owner.Process.Pid))
+	says(t, err, fmt.Sprintf("v0 is already watched by xdplog, process %d of user 65534", owner.Process.Pid))
 	owner.kill()
 }

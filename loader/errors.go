@@ -53,13 +53,13 @@ func (e *WatchedError) Error() string {
 	case e.PID == os.Getpid() && !e.silent:
 		return "already watched by this process, perhaps by another of its names: attach once"
 	case e.silent:
-		return "already watched by xdplog, a process that doesn't answer: stop it first"
+		return "already watched by xdplog, a process that doesn't answer"
 	case e.PID == 0:
-		return "already watched by xdplog, a process that can't be seen from here (in another container?): stop it first"
+		return "already watched by xdplog, a process that can't be seen from here (in another container?)"
 	case e.UID != 0 && e.UID != os.Geteuid():
-		return fmt.Sprintf("already watched by xdplog, process %d of user %d: stop it first", e.PID, e.UID)
+		return fmt.Sprintf("already watched by xdplog, process %d of user %d", e.PID, e.UID)
 	default:
-		return fmt.Sprintf("already watched by xdplog, process %d: stop it first", e.PID)
+		return fmt.Sprintf("already watched by xdplog, process %d", e.PID)
 	}
 }
 

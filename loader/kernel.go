@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -35,6 +36,8 @@ func Kernel() (k asm.Kernel, err error) {
 		{"xdp_buff", "flags", &k.Flags, true},
 		{"xdp_rxq_info", "dev", &k.Device, false},
 		{"net_device", "ifindex", &k.Index, false},
+		{"net_device", "nd_net", &k.Net, true},
+		{"net", "ns.inum", &k.NetInode, true},
 		{"skb_shared_info", "xdp_frags_size", &k.FragmentsSize, true},
 	} {
 		var of *btf.Struct
@@ -49,6 +52,9 @@ func Kernel() (k asm.Kernel, err error) {
 			k.SharedInfo = aligned(of.Size)
 		}
 		*f.to = uint16(offset)
+	}
+	if k.NetInode == 0 {
+		k.Net = 0
 	}
 	if k.FragmentsSize == 0 {
 		k.Flags = 0 // before Linux 5.18, packets have one buffer
@@ -81,13 +87,19 @@ func aligned(size uint32) uint16 {
 }
 
 // offsetOf is how many bytes into a struct a field is, also one of a struct or a union
-// without a name in it.
-func offsetOf(of *btf.Struct, name string) (bytes uint32, found bool) {
+// without a name in it, or "field.inner" of one with a name.
+func offsetOf(of *btf.Struct, path string) (bytes uint32, found bool) {
+	name, rest, deeper := strings.Cut(path, ".")
 	for _, m := range of.Members {
-		if m.Name == name {
+		if m.Name == name && !deeper {
 			return m.Offset.Bytes(), true
 		}
-		if m.Name != "" {
+		inside := path
+		switch m.Name {
+		case name:
+			inside = rest
+		case "": // its fields are as if they were the struct's
+		default:
 			continue
 		}
 		var members []btf.Member
@@ -97,7 +109,7 @@ func offsetOf(of *btf.Struct, name string) (bytes uint32, found bool) {
 		case *btf.Union:
 			members = inner.Members
 		}
-		if offset, found := offsetOf(&btf.Struct{Members: members}, name); found {
+		if offset, found := offsetOf(&btf.Struct{Members: members}, inside); found {
 			return m.Offset.Bytes() + offset, true
 		}
 	}

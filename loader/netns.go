@@ -91,6 +91,28 @@ func (n *namespace) do(f func() error) error {
 	return <-done
 }
 
+// inode is the number by which the kernel knows the namespace, or 0 where it doesn't say. It
+// takes no /proc, but CAP_NET_ADMIN.
+func (n *namespace) inode() (number uint32) {
+	n.do(func() error {
+		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(socket)
+		file, err := unix.IoctlRetInt(socket, unix.SIOCGSKNS)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(file)
+		var stat unix.Stat_t
+		err = unix.Fstat(file, &stat)
+		number = uint32(stat.Ino)
+		return err
+	})
+	return number
+}
+
 // Within calls f on a thread that is in a namespace as in [Options], and returns
 // its error. Sockets that f opens belong to that namespace from then on,
 // whichever thread uses them; goroutines that it starts do not.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 // that were named.
 func advise(err error, interfaces []string) error {
 	var occupied *loader.OccupiedError
+	var watched *loader.WatchedError
 	switch {
 	case err == nil:
 		return nil
@@ -40,6 +42,8 @@ func advise(err error, interfaces []string) error {
 		return fmt.Errorf("%w: take it off there with xdplog detach --netns", err)
 	case errors.As(err, new(*loader.ReturnsError)):
 		return fmt.Errorf("%w: look at tc with --place tc, or take --mode generic all the same", err)
+	case errors.As(err, &watched) && watched.PID != os.Getpid():
+		return fmt.Errorf("%w: stop it first", err)
 	case errors.As(err, &occupied) && occupied.Program.Name == "":
 		return fmt.Errorf("%w: xdplog replaces none but its own, so take it off first, or if a killed xdplog left it, run xdplog detach as root", err)
 	case errors.As(err, &occupied):

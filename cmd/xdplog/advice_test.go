@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/xdplog/xdplog/loader"
@@ -21,6 +22,8 @@ func TestAdvise(t *testing.T) {
 		{&loader.OccupiedError{Interface: "eth0", Program: loader.Program{ID: 7, Mode: loader.Native}},
 			"eth0 has another XDP program, " + loader.Program{ID: 7, Mode: loader.Native}.String() +
 				": xdplog replaces none but its own, so take it off first, or if a killed xdplog left it, run xdplog detach as root"},
+		{fmt.Errorf("eth0 is %w", &loader.WatchedError{PID: 1}), "eth0 is already watched by xdplog, process 1: stop it first"},
+		{fmt.Errorf("eth0 is %w", &loader.WatchedError{PID: os.Getpid()}), "eth0 is already watched by this process, perhaps by another of its names: attach once"},
 		{fmt.Errorf("interface eth0 was %w, and program 7 with it", loader.ErrOutOfReach),
 			"interface eth0 was moved to another network namespace, and program 7 with it: take it off there with xdplog detach --netns"},
 	} {

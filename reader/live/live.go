@@ -49,6 +49,12 @@ type Options struct {
 	Method     loader.Method  // by what it is held in the XDP slot; default: netlink
 	Config     asm.Config     // the program; of Interfaces 0, and no Places: one for each interface
 	Reader     reader.Options // how its events are read
+
+	// Followed is called when one of Interfaces, whose place is [asm.Beside], has got another
+	// XDP program, beside which ours stands from then on, or with nil when it has none any
+	// more: then ours waits for the next. What the new one has decided before it is called was
+	// not seen. It is called on goroutines of the capture's, and must not wait for Close.
+	Followed func(iface string, p *loader.Program)
 }
 
 // A Capture is a loaded program, attached to interfaces, and the reader of its
@@ -107,12 +113,19 @@ func Open(opts Options) (*Capture, error) {
 	if c.events, err = reader.New(c.program, opts.Reader); err != nil {
 		return nil, err
 	}
+	followed := func(iface string) func(*loader.Program) {
+		if opts.Followed == nil {
+			return nil
+		}
+		return func(p *loader.Program) { opts.Followed(iface, p) }
+	}
 	places := opts.Config.Programs()
 	order := loader.LowerFirst(interfaces, opts.Namespace)
 	for _, i := range order {
 		slot := min(i, len(places)-1)
 		a, err := loader.Attach(c.program, loader.Options{
 			Interface: interfaces[i], Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Slot: uint8(slot), Place: places[slot], Config: opts.Config,
+			Followed: followed(interfaces[i]),
 		})
 		if err != nil {
 			return nil, err

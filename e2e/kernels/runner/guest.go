@@ -80,7 +80,11 @@ func (c choice) arguments(s suite) string {
 var environment = []string{
 	"PATH=/", "TMPDIR=/tmp", "HOME=/tmp",
 	"XDPLOG_E2E_BINARY=/xdplog", "XDPLOG_E2E_MACHINE=own", "XDPLOG_E2E_OFFLINE=1", "XDPLOG_FUZZ_PACKETS=20000", "XDPLOG_FUZZ_PAIRS=1000",
+	"XDPLOG_XDP_TOOLS=" + toolsDir,
 }
+
+// killsEnv is how often tests kill xdplog: see package e2e. Guests are told as the runner is.
+const killsEnv = "XDPLOG_E2E_KILLS"
 
 // build compiles all that the guests of an architecture run: static files each.
 func build(dir, arch string) error {
@@ -101,8 +105,9 @@ func build(dir, arch string) error {
 	return nil
 }
 
-// pack writes the files of a guest: what was built, and a kernel's modules.
-func pack(built, kernelDir string, tests choice) error {
+// pack writes the files of a guest: what was built, a kernel's modules, and others' programs.
+func pack(built, cache string, k kernel, tests choice) error {
+	kernelDir := folder(cache, k)
 	var files archive
 	var jobs strings.Builder
 	for _, s := range suites {
@@ -136,8 +141,17 @@ func pack(built, kernelDir string, tests choice) error {
 	for i, name := range loads.names {
 		files.add("/modules/"+name+".ko", 0o644, loads.loads[i])
 	}
+	if k.machine.arch == amd64.arch {
+		if err := addTools(&files, cache); err != nil {
+			return err
+		}
+	}
 	files.add("/jobs", 0o644, []byte(jobs.String()))
-	files.add("/environment", 0o644, []byte(strings.Join(environment, "\n")))
+	variables := environment
+	if times := os.Getenv(killsEnv); times != "" {
+		variables = append(slices.Clone(environment), killsEnv+"="+times)
+	}
+	files.add("/environment", 0o644, []byte(strings.Join(variables, "\n")))
 
 	out, err := os.Create(filepath.Join(kernelDir, initrd))
 	if err != nil {

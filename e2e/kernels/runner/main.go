@@ -43,6 +43,9 @@ func run(names []string, tests choice) error {
 	if err := fetch(cache, chosen); err != nil {
 		return err
 	}
+	if err := fetchTools(cache, chosen); err != nil {
+		return err
+	}
 	built, err := os.MkdirTemp("", "xdplog-kernels-")
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func run(names []string, tests choice) error {
 	return runAll(chosen, func(k kernel) error {
 		dir := folder(cache, k)
 		begin := time.Now()
-		if err := pack(filepath.Join(built, k.machine.arch), dir, tests); err != nil {
+		if err := pack(filepath.Join(built, k.machine.arch), cache, k, tests); err != nil {
 			return fmt.Errorf("make the guest's files: %w", err)
 		}
 		r, err := k.machine.boot(dir)

@@ -117,7 +117,7 @@ func (a *apt) fetch(k kernel, dir string) error {
 		if err != nil || len(files) != 1 {
 			return fmt.Errorf("download %s: %d files, %w", name, len(files), err)
 		}
-		if err := unpack(files[0], dir); err != nil {
+		if err := unpack(files[0], func(content io.Reader) error { return unpackTar(content, dir) }); err != nil {
 			return fmt.Errorf("unpack %s: %w", name, err)
 		}
 		if err := os.Remove(files[0]); err != nil {
@@ -127,8 +127,8 @@ func (a *apt) fetch(k kernel, dir string) error {
 	return nil
 }
 
-// unpack copies the kernel's image and modules out of a package.
-func unpack(deb, dir string) error {
+// unpack hands the files of a package, as an archive, to what saves some of them.
+func unpack(deb string, save func(content io.Reader) error) error {
 	cmd := exec.Command("dpkg-deb", "--fsys-tarfile", deb)
 	content, err := cmd.StdoutPipe()
 	if err != nil {
@@ -137,11 +137,12 @@ func unpack(deb, dir string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	err = unpackTar(content, dir)
+	err = save(content)
 	io.Copy(io.Discard, content) // it ends only when all is read
 	return errors.Join(err, cmd.Wait())
 }
 
+// unpackTar copies the kernel's image and modules out of a package.
 func unpackTar(content io.Reader, dir string) error {
 	for files := tar.NewReader(content); ; {
 		header, err := files.Next()

@@ -31,6 +31,7 @@ func interfaceFacts(given, namespace string) []fact {
 		facts, err = linkFacts(given, programs, harm, upper, rawIP, namespace == "")
 		return err
 	})
+	facts = append(facts, meanwhileFact(given, namespace))
 	if returns != nil {
 		facts = append(facts, fact{
 			name: given + " shaping", verdict: no, found: returns.Error(),
@@ -175,6 +176,22 @@ func harmFact(harm error) fact {
 	if harm != nil {
 		f.verdict, f.found = no, harm.Error()
 		f.todo = "--mode auto takes generic; --mode native takes it all the same"
+	}
+	return f
+}
+
+// meanwhileFact is what others meet while a program is in the XDP slot.
+func meanwhileFact(given, namespace string) fact {
+	f := fact{name: given + " meanwhile", verdict: yes}
+	mode, different, err := loader.Meanwhile(given, namespace)
+	switch {
+	case err != nil:
+		f.verdict, f.found = unknown, lastOf(err)
+	case len(different) == 0:
+		f.found = fmt.Sprintf("nothing is different for others in %s mode", mode)
+	default:
+		f.verdict, f.found = no, fmt.Sprintf("in %s mode %s", mode, strings.Join(different, "; "))
+		f.todo = "--place tc changes nothing"
 	}
 	return f
 }
