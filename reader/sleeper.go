@@ -3,6 +3,7 @@ package reader
 import (
 	"errors"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/cilium/ebpf/ringbuf"
@@ -34,6 +35,12 @@ func (s *sleeper) read(latency time.Duration, take func() int, mark func() bool)
 	}
 	idle := !s.busy
 	s.busy = false
+	if !s.quiet {
+		// A goroutine that has run for 10 ms without this loses its thread in the wait
+		// that follows; then the runtime looks each 20 µs for others to lose theirs,
+		// which takes as long as reading a packet does.
+		runtime.Gosched()
+	}
 	s.doorbell.SetDeadline(deadline)
 	err := s.doorbell.ReadInto(&s.rung)
 	slept := errors.Is(err, os.ErrDeadlineExceeded) // and no bell of before cut it short

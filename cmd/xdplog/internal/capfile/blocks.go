@@ -82,8 +82,8 @@ func appendInterface(b []byte, i Interface, snapLen int, filter string) []byte {
 	return finish(endOptions(b), start)
 }
 
-// appendPacket appends an Enhanced Packet Block (4.3).
-func appendPacket(b []byte, number int, at time.Time, data []byte, length int, o Options) []byte {
+// appendPacket appends an Enhanced Packet Block (4.3), with options unless they are nil.
+func appendPacket(b []byte, number int, at time.Time, data []byte, length int, o *Options) []byte {
 	// Each packet of a flood comes by here: all of a usual block is set at once.
 	const before, behind = 28, 4
 	start, size := len(b), before+(len(data)+3)&^3
@@ -98,7 +98,7 @@ func appendPacket(b []byte, number int, at time.Time, data []byte, length int, o
 	little.PutUint32(block[size-4:], 0) // padding, where the packet's end or the length does not follow
 	little.PutUint32(block[24:], uint32(max(length, len(data))))
 	copy(block[before:], data)
-	if len(o.bytes) > 0 {
+	if o != nil && len(o.bytes) > 0 {
 		b = o.appendTo(b, blockEnhanced)
 	}
 	return finish(b, start)

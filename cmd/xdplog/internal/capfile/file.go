@@ -116,7 +116,7 @@ func readHeader(name string, from io.Reader) (*File, error) {
 	switch {
 	case err == io.EOF:
 		return nil, fmt.Errorf("%s is empty, which is not a capture file", f.name)
-	case err == io.ErrUnexpectedEOF:
+	case cut(err) == io.ErrUnexpectedEOF:
 		return nil, fmt.Errorf("%s: truncated dump file: it ends in its header", f.name)
 	case errors.As(err, new(errPacked)):
 		return nil, fmt.Errorf("%s %w", f.name, err)
@@ -129,7 +129,7 @@ func readHeader(name string, from io.Reader) (*File, error) {
 		err = f.openPcap(magic)
 	}
 	switch {
-	case err == io.EOF, err == io.ErrUnexpectedEOF:
+	case cut(err) == io.ErrUnexpectedEOF:
 		return nil, fmt.Errorf("%s: truncated dump file: it ends in its header", f.name)
 	case errors.Is(err, ErrInterrupted):
 		return nil, err
@@ -270,6 +270,8 @@ func (f *File) fail(err error) error {
 		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: truncated dump file: it ends in packet %d", f.name, f.packets+1)
+	case errors.Is(err, errPackedEnds):
+		return fmt.Errorf("%s: behind packet %d %w", f.name, f.packets, err)
 	}
 	return fmt.Errorf("%s: broken at packet %d, byte %d: %w", f.name, f.packets+1, f.scanner.mark, err)
 }

@@ -13,8 +13,8 @@ type form interface {
 	// describe appends what is said of one more interface.
 	describe(b []byte, i Interface) []byte
 
-	// packet appends one, of the interface with a number.
-	packet(b []byte, number int, at time.Time, data []byte, length int, of Options) []byte
+	// packet appends one, of the interface with a number. Of may be nil.
+	packet(b []byte, number int, at time.Time, data []byte, length int, of *Options) []byte
 
 	// statistics appends those of an interface, as of now.
 	statistics(b []byte, number int, now time.Time, s statistics) []byte
@@ -49,7 +49,7 @@ func (f ngForm) describe(b []byte, i Interface) []byte {
 	return appendInterface(b, i, f.snapLen, f.filter)
 }
 
-func (f ngForm) packet(b []byte, number int, at time.Time, data []byte, length int, of Options) []byte {
+func (f ngForm) packet(b []byte, number int, at time.Time, data []byte, length int, of *Options) []byte {
 	return appendPacket(b, number, at, data, length, of)
 }
 
@@ -78,7 +78,7 @@ func (f pcapForm) head(b []byte, interfaces []Interface) []byte {
 
 // packet has 32 bits for seconds: what is before 1970 or behind 2106 is the nearest
 // that has a place there.
-func (f pcapForm) packet(b []byte, _ int, at time.Time, data []byte, length int, _ Options) []byte {
+func (f pcapForm) packet(b []byte, _ int, at time.Time, data []byte, length int, _ *Options) []byte {
 	seconds, nanos := at.Unix(), uint32(at.Nanosecond())
 	switch {
 	case seconds < 0:

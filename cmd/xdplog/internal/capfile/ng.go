@@ -120,7 +120,7 @@ func (g *ng) block(s *scanner) (kind uint32, body []byte, err error) {
 
 // cut is the error of a piece that is not there whole.
 func cut(err error) error {
-	if err == io.EOF {
+	if err == io.EOF || err == errPackedEnds {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -19,8 +19,9 @@ type output struct {
 
 	hidden string // its name for now; "": that of the file
 
-	blocks []byte // to be written
-	ends   []end  // of the blocks
+	blocks  []byte // to be written
+	ends    []end  // of the blocks
+	packets int    // among them
 }
 
 // end is that of a block, among those to be written.
@@ -67,7 +68,10 @@ func open(name string) (*output, error) {
 func (o *output) add(blocks []byte) { o.append(blocks, false) }
 
 // addPacket takes what blocks have become with one more packet.
-func (o *output) addPacket(blocks []byte) { o.append(blocks, true) }
+func (o *output) addPacket(blocks []byte) {
+	o.append(blocks, true)
+	o.packets++
+}
 
 func (o *output) append(blocks []byte, packet bool) {
 	o.blocks = blocks
@@ -85,7 +89,18 @@ func (o *output) flush() (packets int, err error) {
 	}
 	o.begun = true
 	written, err := o.file.Write(o.blocks)
-	whole := 0
+	whole, packets := written, o.packets
+	if err != nil {
+		whole, packets = o.upTo(written)
+		term.TakeBack(o.file, written-whole)
+	}
+	o.size += int64(whole)
+	o.blocks, o.ends, o.packets = o.blocks[:0], o.ends[:0], 0
+	return packets, err
+}
+
+// upTo is how much of so many bytes is whole blocks, and how many packets these have.
+func (o *output) upTo(written int) (whole, packets int) {
 	for _, end := range o.ends {
 		if end.at > written {
 			break
@@ -95,12 +110,7 @@ func (o *output) flush() (packets int, err error) {
 			packets++
 		}
 	}
-	o.size += int64(whole)
-	o.blocks, o.ends = o.blocks[:0], o.ends[:0]
-	if err != nil {
-		term.TakeBack(o.file, written-whole)
-	}
-	return packets, err
+	return whole, packets
 }
 
 // regular reports whether it is a file, and no pipe or device.

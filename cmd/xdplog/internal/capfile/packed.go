@@ -6,6 +6,7 @@ import (
 	"compress/bzip2"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -68,7 +69,7 @@ func (f *File) unpack(magic []byte, rest io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, cut(err)
 		}
-		f.scanner = scanner{from: unpacked, fresh: f.scanner.fresh}
+		f.scanner = scanner{from: unpacking{unpacked}, fresh: f.scanner.fresh}
 		return f.scanner.peek(4)
 	}
 	for _, t := range toolsFor {
@@ -78,6 +79,21 @@ func (f *File) unpack(magic []byte, rest io.Reader) ([]byte, error) {
 	}
 	return magic, nil
 }
+
+// unpacking tells what is packed, and ends early, from a capture that does.
+type unpacking struct{ io.Reader }
+
+func (u unpacking) Read(b []byte) (int, error) {
+	n, err := u.Reader.Read(b)
+	if err == io.ErrUnexpectedEOF {
+		err = errPackedEnds
+	}
+	return n, err
+}
+
+// errPackedEnds is the error of packed data that end early, which also some bytes behind
+// them are.
+var errPackedEnds = errors.New("the compressed data end early, or something else follows them")
 
 // stepOver has the skippable frames behind it with which a file of zstd's or lz4's
 // format may begin (RFC 8878, section 3.1.2), as all of pzstd do, and returns how what

@@ -65,6 +65,12 @@ func TestPacked(t *testing.T) {
 				t.Errorf("%s: %d packets, %v", name, len(got), err)
 			}
 		}
+		for _, behind := range []string{"x", "something else that follows"} {
+			got, _, _, err := read(t, append(bytes.Clone(whole), behind...))
+			if err == nil || len(got) != packets || strings.Contains(err.Error(), "truncated") || !strings.Contains(err.Error(), "packet 10") {
+				t.Errorf("%s, and %q: %d packets, %v", name, behind, len(got), err)
+			}
+		}
 		for cut := 0; cut < len(whole); cut += 9 {
 			got, _, _, err := read(t, whole[:cut])
 			if err == nil && len(got) == packets { // only what stands behind the data is not there

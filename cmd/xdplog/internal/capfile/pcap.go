@@ -3,7 +3,6 @@ package capfile
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // pcap is the classic format (draft-ietf-opsawg-pcap), and its variants that
@@ -92,8 +91,5 @@ func (p *pcap) read(s *scanner, _ *File) (packet, error) {
 		return packet{}, fmt.Errorf("%d bytes captured of a packet, which is more than %d", captured, MaxSnapLen)
 	}
 	data, err := s.next(int(captured))
-	if err == io.EOF && captured > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	return packet{time: p.time(b), length: max(length, captured), data: data, cook: p.cook}, err
+	return packet{time: p.time(b), length: max(length, captured), data: data, cook: p.cook}, cut(err)
 }

@@ -15,14 +15,19 @@ const (
 	packetVerdict = 7
 )
 
-// fate is what the options of a packet's block say of it. Files that follow one another
-// have its number among all, by which one sees that none is missing.
-func (w *Writer) fate(p *reader.Packet) Options {
+// fate is what the options of a packet's block say of it, until the next is asked for; nil:
+// nothing. Files that follow one another have its number among all, by which one sees that
+// none is missing.
+func (w *Writer) fate(p *reader.Packet) *Options {
+	numbered := w.ring != nil && w.count != nil
+	if !numbered && p.Dropped == 0 && p.Direction == wire.NoDirection && p.Verdict == wire.NoVerdict {
+		return nil // as most are
+	}
 	const (
 		inbound, outbound = 1, 2 // the two lowest bits of the flags
 		byXDP             = 2    // Linux eBPF XDP: the action is that of enum xdp_action (linux/bpf.h)
 	)
-	b := w.options[:0]
+	b := w.options.bytes[:0]
 	switch p.Direction {
 	case wire.In:
 		b = appendOption(b, packetFlags, []byte{inbound, 0, 0, 0})
@@ -32,7 +37,7 @@ func (w *Writer) fate(p *reader.Packet) Options {
 	if p.Dropped > 0 {
 		b = appendNumber(b, packetDropped, p.Dropped)
 	}
-	if w.ring != nil && w.count != nil {
+	if numbered {
 		b = appendNumber(b, packetNumber, w.packets)
 	}
 	if p.Verdict != wire.NoVerdict {
@@ -41,8 +46,8 @@ func (w *Writer) fate(p *reader.Packet) Options {
 		little.PutUint64(value[1:], uint64(p.Verdict-wire.Aborted))
 		b = appendOption(b, packetVerdict, value[:])
 	}
-	w.options = b
-	return Options{bytes: b, order: little}
+	w.options.bytes, w.options.order = b, little
+	return &w.options
 }
 
 // addStatistics adds those of the interfaces, of this file alone.

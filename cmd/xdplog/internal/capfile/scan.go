@@ -73,9 +73,9 @@ func (s *scanner) fill(n int) error {
 		s.chunk = memory[:len(s.chunk)+got]
 		switch {
 		case s.ended == nil || len(s.chunk) >= n: // what came with an error comes first
-		case s.ended == io.EOF && len(s.chunk) == 0:
-			return io.EOF
-		case s.ended == io.EOF:
+		case len(s.chunk) == 0:
+			return s.ended
+		case s.ended == io.EOF, s.ended == errPackedEnds:
 			return io.ErrUnexpectedEOF
 		default:
 			return s.ended

@@ -33,14 +33,14 @@ type Writer struct {
 	blocks     []block   // that each file has behind its head, or is to have
 	err        error     // of the first write that failed: there is no other
 
-	ring    *ring  // nil: there is one file
-	then    *then  // nil: nothing is done with files that are whole
-	period         // of the file
-	reopens bool   // it has a file of its own, and no pipe or device
-	held    bool   // the file has a packet
-	options []byte // of the packet that is being written
-	all     bool   // see WriterOptions
-	tail    int64  // bytes of what will stand behind the packets
+	ring    *ring   // nil: there is one file
+	then    *then   // nil: nothing is done with files that are whole
+	period          // of the file
+	reopens bool    // it has a file of its own, and no pipe or device
+	held    bool    // the file has a packet
+	options Options // of the packet that is being written
+	all     bool    // see WriterOptions
+	tail    int64   // bytes of what will stand behind the packets
 }
 
 // WriterOptions say what a [Writer] writes.
@@ -197,10 +197,8 @@ func (w *Writer) add(p *reader.Packet, recorded *Options) (n int, err error) {
 			return n, errors.Join(failed, err)
 		}
 	}
-	var of Options
-	if recorded != nil {
-		of = *recorded
-	} else {
+	of := recorded
+	if of == nil {
 		of = w.fate(p)
 	}
 	data := p.Data[:min(len(p.Data), w.snapLen)]

@@ -44,6 +44,7 @@ type pump struct {
 	skip       uint64                // events to leave out before
 	sorted     bool                  // by the source
 	headerless []int                 // as the session's
+	lineless   bool                  // the format writes none of events
 	record     *capfile.Writer       // nil: none
 	take       func([]reader.Packet) // in place of format and to; nil: these
 	flows      *folding              // of events; nil: these are written themselves
@@ -161,9 +162,11 @@ func (p *pump) write(packets []reader.Packet) {
 		}
 	}
 	p.lines, p.ends = p.lines[:0], p.ends[:0]
-	if p.take != nil {
+	switch {
+	case p.take != nil:
 		p.take(packets)
-	} else {
+	case p.lineless:
+	default:
 		for i := range packets {
 			p.lines = p.format.AppendEvent(p.lines, &packets[i].Event, p.detailOf(packets, options, i))
 			p.ends = append(p.ends, len(p.lines))
