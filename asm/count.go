@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -62,6 +63,8 @@ func (cfg Config) checkCount() error {
 		return fmt.Errorf("count by unknown key %d", c.By)
 	case c.Rows != 0 && (c.Rows < MinRows || c.Rows > MaxRows):
 		return fmt.Errorf("a table of %d rows per CPU: %d to %d", c.Rows, MinRows, MaxRows)
+	case cfg.Clock == HardwareClock:
+		return errors.New("rows of a table bear times of one clock, and not of every device's own")
 	case cfg.CPUs < 1:
 		return fmt.Errorf("to count, the number of possible CPUs must be known")
 	case cfg.Replay:

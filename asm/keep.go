@@ -25,6 +25,8 @@ func (cfg Config) checkKeep() error {
 		return nil
 	case cfg.Transport != Mmap || cfg.SnapLen == 0:
 		return fmt.Errorf("packets are kept in rings of transport %v, with their bytes: SnapLen", Mmap)
+	case cfg.Clock == HardwareClock:
+		return errors.New("packets are kept in the order of their times, which are not those of every device's own clock")
 	case !cfg.reports():
 		return errors.New("packets are kept, and only counted: Count.Events")
 	}

@@ -206,7 +206,13 @@ func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {
 	)
 }
 
-func (xdpSlot) iface(b *builder, dst bpf.Register) { mdIngress.LoadRaw(b.Builder, dst, ctx) }
+func (s xdpSlot) iface(b *builder, dst bpf.Register) {
+	if s.device != 0 { // it sees the packets of no other
+		b.Emit(bpf.Mov.Imm(dst, int32(s.device)))
+		return
+	}
+	mdIngress.LoadRaw(b.Builder, dst, ctx)
+}
 
 func (s xdpSlot) time(b *builder, clock Clock) {
 	if clock == HardwareClock && s.stamp != nil {

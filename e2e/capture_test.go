@@ -29,6 +29,8 @@ type captureOptions struct {
 	mode     loader.Mode
 	paused   bool // read nothing until the gate is opened
 	checked  bool // all that comes is from numbered floods
+
+	namespace string // of the devices of Config.Metadata
 }
 
 // A capture is what xdplog is made of, in the test's own process: loader,
@@ -84,7 +86,11 @@ func loadCapture(t testing.TB, opts captureOptions) *capture {
 	if opts.buffer != 0 {
 		opts.Config.Buffer = opts.buffer
 	}
-	coll, err := loader.Load(opts.Config)
+	var coll *ebpf.Collection
+	err := loader.Within(opts.namespace, func() (err error) {
+		coll, err = loader.Load(opts.Config)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type Options struct {
 
 	// Config is that which the collection was loaded of. [asm.Beside] needs it: a program
 	// there is made for the one that it is to stand beside. So do programs for packets
-	// without an Ethernet header ([asm.Config.RawIP]).
+	// without an Ethernet header ([asm.Config.RawIP]), and those that ask the driver ([asm.Config.Metadata]).
 	Config asm.Config
 
 	// Followed is called when the interface has got another XDP program, beside which
@@ -57,6 +57,7 @@ type Attachment struct {
 	id       uint32
 	mode     Mode
 	method   Method
+	asks     asm.Metadata  // what the program asks the driver
 	held     bpflink.Link  // by which the program is attached; nil: by netlink
 	refused  *RefusedError // nil: the first mode was taken
 	harm     *HarmError    // nil: native mode was tried, or not wanted
@@ -109,7 +110,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 		return nil, fmt.Errorf("attach: no such method: %s", opts.Method)
 	}
 
-	a := &Attachment{lost: make(chan error, 1), place: opts.Place, method: opts.Method}
+	a := &Attachment{lost: make(chan error, 1), place: opts.Place, method: opts.Method, asks: opts.asksFor()}
 	a.close = a.closer()
 	defer func() {
 		if err != nil {
@@ -241,6 +242,9 @@ func (a *Attachment) put(wanted Mode, words *ebpf.Map) error {
 			}
 			a.harm, order = harm, []Mode{Generic}
 		}
+	}
+	if a.asks != (asm.Metadata{}) && order[0] == Native {
+		order = order[:1] // what asks the driver is refused elsewhere
 	}
 	before, featured := a.site.features()
 	for _, mode := range order {

@@ -103,14 +103,10 @@ const (
 	flagRXVLAN      = 1 << 8 // ETH_FLAG_RXVLAN
 )
 
-// StripsTags reports whether an interface takes VLAN tags off what it receives, before
-// XDP sees it (rx-vlan-offload), in a namespace as in [Options].
-func StripsTags(iface, namespace string) (strips bool, err error) {
-	err = Within(namespace, func() error {
-		flags := &ethtoolValue{command: ethtoolGetFlags}
-		err := ethtool(iface, unsafe.Pointer(flags))
-		strips = flags.data&flagRXVLAN != 0
-		return err
-	})
-	return strips, err
+// stripsTags reports whether an interface takes VLAN tags off what it receives, before
+// XDP sees it (rx-vlan-offload), in the network namespace of the calling thread.
+func stripsTags(name string) (bool, error) {
+	flags := &ethtoolValue{command: ethtoolGetFlags}
+	err := ethtool(name, unsafe.Pointer(flags))
+	return flags.data&flagRXVLAN != 0, err
 }

@@ -23,7 +23,8 @@ import (
 
 // Load assembles the program of cfg and puts it and its maps into the kernel:
 // frags-aware (Linux 5.18), and where the kernel refuses that, without.
-// What the kernel takes is found by trying, never by its version.
+// What the kernel takes is found by trying, never by its version. What asks drivers
+// ([asm.Config.Metadata]) is loaded as it is, or refused.
 // Where cfg says nothing of CPUs, it is made for those of this machine: see [CPUs].
 //
 // The caller closes the collection, behind its reader; an [Attachment] has a
@@ -41,6 +42,9 @@ func Load(cfg asm.Config) (*ebpf.Collection, error) {
 		return nil, err
 	}
 	coll, err := assemble(cfg)
+	if err != nil && len(cfg.Metadata) > 0 {
+		return nil, err
+	}
 	if !cfg.NoFrags && !cfg.FirstBuffer && tooLarge(err) {
 		cfg.FirstBuffer = true
 		coll, err = assemble(cfg)

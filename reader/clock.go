@@ -13,6 +13,8 @@ type clock struct {
 	difference int64
 	next       time.Time // when to look again
 	recorded   bool      // records bear wall clock already
+
+	hardware *hardwareClocks // of times that are a device's; nil: there are none
 }
 
 const clockInterval = time.Second
@@ -26,6 +28,8 @@ type stamp struct {
 
 	second int64 // since the Unix epoch, of the last record
 	begin  int64 // ns since the Unix epoch, of that second
+
+	hardware *hardwareClocks
 }
 
 // passed is how far into the second of the last record a time is, in ns, if it
@@ -62,7 +66,7 @@ func (c *clock) stampAt(now time.Time, difference func() int64) stamp {
 		c.next = now.Add(clockInterval)
 		c.difference = difference()
 	}
-	return stamp{offset: c.difference, now: now.UnixNano()}
+	return stamp{offset: c.difference, now: now.UnixNano(), hardware: c.hardware}
 }
 
 // difference is the wall clock's between two looks at the monotonic one: the

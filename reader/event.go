@@ -13,7 +13,8 @@ import (
 type Event struct {
 	// Time is when the program saw the packet: wall clock from a [Reader],
 	// time since boot (as if boot had been at the Unix epoch) from [Decode].
-	// Of a program without a clock it is when the event was read.
+	// Of a program without a clock it is when the event was read, and of one with the
+	// device's clock when that saw it: see [Reader.SetHardwareClock].
 	Time time.Time
 
 	// Source and Destination are the outermost IP header's, or see Tunnel. The address is
@@ -79,9 +80,12 @@ func FromRecord(r *wire.Record) (event Event) {
 // set sets e from a record. It does so field by field: an assignment of the
 // whole costs twice as much.
 func (e *Event) set(r *wire.Record, stamp *stamp) {
-	if passed, ok := stamp.passed(r.Time); ok {
+	switch passed, ok := stamp.passed(r.Time); {
+	case ok:
 		e.Time = time.Unix(stamp.second, passed)
-	} else {
+	case r.Time&wire.HardwareTime != 0 && stamp.hardware != nil:
+		e.Time = time.Unix(0, stamp.hardware.wall(r, stamp.now))
+	default:
 		e.Time = stamp.another(r.Time)
 	}
 	flags := r.Flags

@@ -77,6 +77,7 @@ func New(coll *ebpf.Collection, opts Options) (_ *Reader, err error) {
 	}
 	// Timers are late by up to a millisecond, and then the reader has to run.
 	r := &Reader{counters: counters, latency: opts.Latency - opts.Latency/8}
+	r.clock.hardware = new(hardwareClocks)
 	if r.claim, err = claimReader(coll.Maps[wire.ReaderMap]); err != nil {
 		return nil, fmt.Errorf("open reader: %w", err)
 	}

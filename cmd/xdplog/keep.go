@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/filter"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
@@ -52,7 +53,7 @@ func (o *options) keeping(config *asm.Config) error {
 	if o.kept.until == "" {
 		return nil
 	}
-	until, err := o.parse(o.kept.until)
+	until, err := filter.Parse(o.kept.until)
 	if err != nil {
 		return usageError{err}
 	}

@@ -40,7 +40,8 @@ import (
 //
 // With Config.Places each interface has its own place. An interface may be named
 // twice: "eth0" and "eth0" at [asm.XDP] and [asm.TCEgress] are both halves of its
-// connections, and each event says its direction. Tunnels whose packets have no Ethernet
+// connections, and each event says its direction. Drivers are asked for VLAN tags that they
+// keep beside packets, where they can be ([asm.Config.Metadata]). Tunnels whose packets have no Ethernet
 // header have their places at tc, and Open makes the programs for them.
 type Options struct {
 	Interfaces []string       // names or alternative names; none: the default route's
@@ -89,6 +90,25 @@ func Open(opts Options) (*Capture, error) {
 		}
 		interfaces = []string{name}
 	}
+	if opts.Config.Interfaces == 0 && len(opts.Config.Places) == 0 {
+		opts.Config.Interfaces = min(len(interfaces), asm.MaxInterfaces)
+	}
+	if opts.Config.RawIP == nil {
+		opts.Config.RawIP = rawIP(opts.Config.Programs(), interfaces, opts.Namespace)
+	}
+	if opts.Config.Metadata == nil {
+		if opts.Config.Metadata = metadata(opts, interfaces); opts.Config.Metadata != nil {
+			if c, err := begin(opts, interfaces); err == nil {
+				return c, nil
+			}
+			opts.Config.Metadata = nil // it may be that which was refused
+		}
+	}
+	return begin(opts, interfaces)
+}
+
+// begin is Open of options that are complete.
+func begin(opts Options, interfaces []string) (_ *Capture, err error) {
 	c := &Capture{left: make(chan struct{})}
 	c.detached = sync.OnceValue(c.detach)
 	c.finish = sync.OnceValue(c.end)
@@ -100,14 +120,16 @@ func Open(opts Options) (*Capture, error) {
 		}
 	}()
 
-	var err error
-	if opts.Config.Interfaces == 0 && len(opts.Config.Places) == 0 {
-		opts.Config.Interfaces = min(len(interfaces), asm.MaxInterfaces)
+	load := func() (err error) {
+		c.program, err = loader.Load(opts.Config)
+		return err
 	}
-	if opts.Config.RawIP == nil {
-		opts.Config.RawIP = rawIP(opts.Config.Programs(), interfaces, opts.Namespace)
+	if len(opts.Config.Metadata) > 0 { // of devices, by their index in their namespace
+		err = loader.Within(opts.Namespace, load)
+	} else {
+		err = load()
 	}
-	if c.program, err = loader.Load(opts.Config); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if c.events, err = reader.New(c.program, opts.Reader); err != nil {
@@ -154,6 +176,19 @@ func Open(opts Options) (*Capture, error) {
 	}
 	complete = true
 	return c, nil
+}
+
+// metadata is what the drivers of interfaces with a program of their own are asked; nil: nothing.
+func metadata(opts Options, interfaces []string) []asm.Metadata {
+	places := opts.Config.Programs()
+	if len(interfaces) > len(places) { // the last is that of several
+		places = places[:len(places)-1]
+	}
+	var all []loader.Options
+	for i, place := range places[:min(len(places), len(interfaces))] {
+		all = append(all, loader.Options{Interface: interfaces[i], Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Place: place})
+	}
+	return loader.Metadata(all)
 }
 
 // rawIP says which of the programs are for an interface whose packets have no Ethernet

@@ -211,6 +211,15 @@ func (r *Reader) Release() {}
 // SetInterface does nothing: events are as they were given.
 func (r *Reader) SetInterface(slot uint8, index int) {}
 
+// CheckRights finds nothing missing: there is no kernel to ask.
+func (r *Reader) CheckRights() error { return nil }
+
+// SetHardwareClock does nothing: the same is so of their times.
+func (r *Reader) SetHardwareClock(slot uint8, ahead func() (time.Duration, error)) {}
+
+// HardwareTimes is 0.
+func (r *Reader) HardwareTimes() uint64 { return 0 }
+
 // Finish is that of [reader.Reader].
 func (r *Reader) Finish() { r.change(func() { r.finished = true }) }
 

@@ -12,12 +12,12 @@ import (
 
 // aroundFacts are about what stands between the wire and the program, or beside it: it
 // keeps nothing from running, but packets from being seen, or seen as they were.
-func aroundFacts(handle *netlink.Handle, link netlink.Link) []fact {
+func aroundFacts(handle *netlink.Handle, link netlink.Link, features loader.Features, harm error) []fact {
 	facts := []fact{stackFact(handle, link.Attrs()), tcFact(handle, link)}
 	if link.Attrs().EncapType == "loopback" {
 		return facts // which has no wire
 	}
-	return append(facts, promiscuousFact(link.Attrs()), tagFact(link.Attrs().Name), mergeFact(link.Attrs().Name))
+	return append(facts, promiscuousFact(link.Attrs()), tagFact(link.Attrs().Name, features, harm), mergeFact(link.Attrs().Name))
 }
 
 // promiscuousFact is whether frames to others' addresses get to XDP.
@@ -31,14 +31,19 @@ func promiscuousFact(attrs *netlink.LinkAttrs) fact {
 }
 
 // tagFact is whether VLAN tags are there to be seen.
-func tagFact(name string) fact {
+func tagFact(name string, features loader.Features, harm error) fact {
 	f := fact{name: "VLAN tags", verdict: yes, found: "stay in the packet"}
-	switch strips, err := loader.StripsTags(name, ""); {
+	switch keeps, err := loader.KeepsTags(name, ""); {
 	case err != nil:
 		f.verdict, f.found = unknown, lastOf(err)
-	case strips:
-		f.verdict, f.found = no, "rx-vlan-offload takes them off before XDP sees the packet"
-		f.todo = "ethtool -K " + name + " rxvlan off, or --place tc, where they are known"
+	case keeps && features.TellsTags() && harm != nil:
+		f.verdict, f.found = no, "are kept beside the packet, and told by the driver to native programs alone"
+		f.todo = "--mode native, or --place tc, to see them"
+	case keeps && features.TellsTags():
+		f.found = "are kept beside the packet, and told by the driver"
+	case keeps:
+		f.verdict, f.found = no, "the outermost may be kept beside the packet, where XDP does not see it"
+		f.todo = "--place tc sees it; on a card, ethtool -K " + name + " rxvlan off has it stay in the packet"
 	}
 	return f
 }

@@ -60,19 +60,19 @@ func linkFacts(given string, programs []loader.Program, harm, upper error, rawIP
 		return nil, err
 	}
 	attrs := link.Attrs()
-	features, err := xdpFeatures(attrs.Index)
+	features, err := loader.DeviceFeatures(attrs.Index)
 	facts := []fact{
 		stateFact(attrs),
 		linkTypeFact(attrs, rawIP),
 		{verdict: yes, name: "driver", found: driver(attrs.Name, sysfs)},
-		mtuFact(attrs, features, err == nil),
+		mtuFact(attrs, features.XDP, err == nil),
 		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs, sysfs))},
-		featureFact(features, err),
+		featureFact(features.XDP, err),
 		harmFact(harm),
 		programFact(programs),
 		upperFact(upper),
 	}
-	facts = append(facts, aroundFacts(handle, link)...)
+	facts = append(facts, aroundFacts(handle, link, features, harm)...)
 	if driver := &facts[2]; driver.found == "" {
 		driver.verdict, driver.found = unknown, "it has none that can be asked for"
 	}
@@ -158,7 +158,7 @@ func globEscape(name string) string {
 func featureFact(features uint64, err error) fact {
 	f := fact{name: "XDP features", verdict: yes}
 	switch {
-	case errors.Is(err, errNoNetdev):
+	case errors.Is(err, loader.ErrNoNetdev):
 		f.verdict, f.found = unknown, "this kernel does not tell (Linux 6.3 does); --mode auto tries"
 	case err != nil:
 		f.verdict, f.found = unknown, err.Error()

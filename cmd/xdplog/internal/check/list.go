@@ -127,8 +127,8 @@ func listInterface(handle *netlink.Handle, link netlink.Link, sysfs bool) listed
 		l.note = upper.Error()
 	}
 	if free && upper == nil {
-		features, err := xdpFeatures(attrs.Index)
-		native := err != nil || features&basicXDP != 0
+		features, err := loader.DeviceFeatures(attrs.Index)
+		native := err != nil || features.XDP&basicXDP != 0
 		if native && attrs.EncapType != "loopback" && loader.NativeHarm(attrs.Name, "") == nil {
 			l.places = append(l.places, "xdp native")
 		}

@@ -248,6 +248,9 @@ func (o *Options) stand(env Environment, said chan<- string) (*ebpf.Collection, 
 		if err == nil {
 			return collection, events, attached, nil
 		}
+		if plainly(interfaces, o.Program.Metadata, failed, err) {
+			continue
+		}
 		if o.Place != AnyPlace || o.Mode != loader.Auto {
 			return nil, nil, nil, err
 		}
@@ -274,6 +277,7 @@ func (o *Options) standAt(interfaces []interfacePlaces, env Environment, said ch
 		return nil, nil, nil, -1, err
 	}
 	o.Program.Place, o.Program.Places, o.Program.RawIP = asm.XDP, places, rawIP(interfaces)
+	o.Program.Metadata = o.metadata(interfaces)
 	if slices.Contains(places, asm.Beside) && o.Program.Kernel == (asm.Kernel{}) {
 		if o.Program.Kernel, err = loader.Kernel(); err != nil { // once: it takes long
 			return nil, nil, nil, ofAll, err

@@ -47,6 +47,9 @@ func (s *session) greet() {
 		case asm.TCEgress:
 			what = "sent packets only"
 		}
+		if a.HidesTags() {
+			why += "; VLAN tags kept beside packets are not seen (--place tc sees them)"
+		}
 		if s.flows != nil && s.oneSided {
 			what += ": of each flow that side (both: --direction inout)"
 		}

@@ -54,6 +54,7 @@ type interfacePlaces struct {
 	raw    bool // packets begin with their IP header
 	places []asm.Place
 	why    error // not where they would be better; nil: they are where they are best
+	plain  bool  // the driver is asked for nothing, as that was refused
 }
 
 // placesOf are the first ones of an interface. Those of a tunnel, whose packets have no
@@ -176,6 +177,42 @@ func (o *Options) attach(collection *ebpf.Collection, interfaces []interfacePlac
 		all[number] = byNumber[number]
 	}
 	return all, -1, nil
+}
+
+// metadata is what each of the programs asks drivers. Those that interfaces beyond the
+// number of programs share ask nothing.
+func (o *Options) metadata(interfaces []interfacePlaces) []asm.Metadata {
+	var all []loader.Options
+	for _, at := range interfaces {
+		for _, place := range at.places {
+			to := loader.Options{Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place}
+			if at.plain {
+				to.Mode = loader.Generic // of which nobody can ask
+			}
+			all = append(all, to)
+		}
+	}
+	if len(all) > asm.MaxInterfaces {
+		all = all[:asm.MaxInterfaces-1]
+	}
+	return loader.Metadata(all)
+}
+
+// plainly has interfaces do without what drivers may be asked, because of an error: the one
+// of a number, or all. It reports whether there is one that did not.
+func plainly(interfaces []interfacePlaces, asked []asm.Metadata, failed int, err error) (changed bool) {
+	if failed != ofAll && !errors.As(err, new(*loader.RefusedError)) {
+		return false
+	}
+	if !slices.ContainsFunc(asked, func(m asm.Metadata) bool { return m != asm.Metadata{} }) {
+		return false
+	}
+	for i := range interfaces {
+		if at := &interfaces[i]; (i == failed || failed == ofAll) && !at.plain {
+			at.plain, changed = true, true
+		}
+	}
+	return changed
 }
 
 // follow says beside what we stand now.

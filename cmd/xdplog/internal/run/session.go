@@ -37,6 +37,7 @@ type attachment interface {
 	Down() bool
 	Blind() string
 	SwitchedOff() []string
+	HidesTags() bool
 	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error

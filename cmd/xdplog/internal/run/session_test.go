@@ -45,6 +45,7 @@ func (a *fakeAttachment) Fallback() error       { return a.fallback }
 func (*fakeAttachment) Returns() error          { return nil }
 func (*fakeAttachment) Blind() string           { return "" }
 func (a *fakeAttachment) SwitchedOff() []string { return a.off }
+func (*fakeAttachment) HidesTags() bool         { return false }
 func (a *fakeAttachment) Away() time.Duration   { return 0 }
 func (a *fakeAttachment) TookOver() int         { return a.tookOver }
 func (a *fakeAttachment) Lost() <-chan error    { return a.lost }

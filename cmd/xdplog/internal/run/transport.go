@@ -3,7 +3,6 @@ package run
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -75,20 +74,28 @@ func (o *Options) load() (coll *ebpf.Collection, events *reader.Reader, err erro
 		if !o.FixedTransport { // of each it is another number
 			o.Program.CPUs = 0
 		}
-		if coll, events, err = load(o.Program, o.Keep.Time); err == nil {
+		if coll, events, err = o.loadOnce(); err == nil {
 			return coll, events, nil
 		}
 	}
 	return nil, nil, err
 }
 
-// load is of one transport.
-func load(config asm.Config, kept time.Duration) (*ebpf.Collection, *reader.Reader, error) {
-	collection, err := loader.Load(config)
+// loadOnce is of one transport.
+func (o *Options) loadOnce() (collection *ebpf.Collection, _ *reader.Reader, err error) {
+	load := func() error {
+		collection, err = loader.Load(o.Program)
+		return err
+	}
+	if len(o.Program.Metadata) > 0 { // of devices, by their index in their namespace
+		err = loader.Within(o.Netns, load)
+	} else {
+		err = load()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	events, err := reader.New(collection, reader.Options{Kept: kept})
+	events, err := reader.New(collection, reader.Options{Kept: o.Keep.Time})
 	if err != nil {
 		collection.Close()
 		return nil, nil, err

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
+)
+
+// BenchmarkMetadata measures what it costs a packet on a veth to have the driver asked for
+// a tag, and for the time, by the kernel's statistics: programs that ask and that don't,
+// each on a veth pair of its own, in turns, and their medians. The frames of "beside" have a tag beside
+// them, which the programs that ask for tags put in its place. A veth has no time, so that
+// what is measured of "time" is a question more than the usual way.
+func BenchmarkMetadata(b *testing.B) {
+	for _, transport := range []asm.Transport{asm.Mmap, asm.Perf} {
+		for _, beside := range []bool{false, true} {
+			name := map[bool]string{false: "without", true: "beside"}[beside]
+			b.Run(fmt.Sprintf("transport=%s/tag=%s", transport, name), func(b *testing.B) {
+				benchmarkMetadata(b, transport, beside)
+			})
+		}
+	}
+}
+
+func benchmarkMetadata(b *testing.B, transport asm.Transport, beside bool) {
+	type way struct {
+		name    string
+		asks    func(asm.Metadata) asm.Metadata
+		clock   asm.Clock
+		capture *capture
+		send    func()
+		times   []float64
+	}
+	ways := []*way{
+		{name: "plain", asks: func(asm.Metadata) asm.Metadata { return asm.Metadata{} }},
+		{name: "tag", asks: func(m asm.Metadata) asm.Metadata { m.Timestamp = 0; return m }},
+		{name: "tag-time", asks: func(m asm.Metadata) asm.Metadata { return m }, clock: asm.HardwareClock},
+	}
+	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer stats.Close()
+	for _, w := range ways {
+		lab := newLab(b)
+		lab.needTags(b)
+		if beside {
+			lab.tagsBeside(b)
+		}
+		namespace := fmt.Sprintf("/proc/%d/ns/net", lab.right.id)
+		at := loader.Options{Interface: right(0), Namespace: namespace, Mode: loader.Native}
+		asks := w.asks(loader.Metadata([]loader.Options{at})[0])
+		at.Config = asm.Config{Transport: transport, Clock: w.clock}
+		if asks != (asm.Metadata{}) {
+			at.Config.Metadata = []asm.Metadata{asks}
+		}
+		w.capture = loadCapture(b, captureOptions{Config: at.Config, namespace: namespace})
+		attached, err := loader.Attach(w.capture.coll, at)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer attached.Close()
+		if beside {
+			tagged := frame(ethernet(dot1q), vlan(10, eth4), ipv4(protoUDP), udp(1234, 53))
+			w.send = func() { lab.burst(b, 50_000, tagged) }
+			continue
+		}
+		flood := lab.flood(b, 0, cpus(b)[0], floodFrame(64, layers.EthernetTypeIPv4), alike)
+		w.send = func() { flood.send(b, 200_000) }
+	}
+	for b.Loop() {
+		for range 8 {
+			for _, w := range ways {
+				before, err := w.capture.program.Stats()
+				if err != nil {
+					b.Fatal(err)
+				}
+				w.send()
+				time.Sleep(10 * time.Millisecond)
+				after, err := w.capture.program.Stats()
+				if err != nil {
+					b.Fatal(err)
+				}
+				w.times = append(w.times, float64(after.Runtime-before.Runtime)/float64(after.RunCount-before.RunCount))
+			}
+		}
+	}
+	for _, w := range ways {
+		b.ReportMetric(middle(w.times), w.name+"-ns")
+		if w != ways[0] {
+			var ratios []float64
+			for i := range w.times {
+				ratios = append(ratios, w.times[i]/ways[0].times[i])
+			}
+			b.ReportMetric(middle(ratios), w.name+"/plain")
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of this loop
+}
