@@ -139,6 +139,26 @@ func TestSecondBeside(t *testing.T) {
 	wantNoTracing(t)
 }
 
+// TestTwoBeside: two stand beside the same firewall, and the end of one is nothing to the other.
+func TestTwoBeside(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	f := lab.firewall(t, "firewall", "native")
+	both := []*process{lab.xdplog(t), lab.xdplog(t, "--verdict", "drop")}
+	for range 2 {
+		lab.to(t, "drop")
+		for i, capture := range both {
+			if got := verdictsOf(t, []event{capture.next(t)}); got[0] != "drop" {
+				t.Errorf("verdict for number %d is %q", i, got)
+			}
+		}
+		both[0].stop(t)
+		both = both[1:]
+	}
+	f.stays(t)
+	f.off(t)
+}
+
 // TestBesideWithoutBTF: beside a program without BTF there is no place, and the first
 // line says why.
 func TestBesideWithoutBTF(t *testing.T) {

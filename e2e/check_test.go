@@ -60,6 +60,9 @@ func TestCheck(t *testing.T) {
 	if driver := facts[right(0)+" driver"]; driver.Found != "veth" {
 		t.Errorf("the driver is %+v, want veth", driver)
 	}
+	if f := facts[right(0)+" meanwhile"]; f.Status != "no" || !strings.Contains(f.Found, "in native mode the other end") {
+		t.Errorf("%+v, want what is different for the other end", f)
+	}
 	lab.wantNoProgram(t)
 
 	text := start(t, lab.right, "check", "-i", right(0)).wait(t)
@@ -77,7 +80,7 @@ func TestCheckNamespace(t *testing.T) {
 		t.Errorf("exit status is %d, want 0:\n%s", end.status, end.stderr)
 	}
 	here, _ := runCheck(t, lab.right, nil, "-i", right(0))
-	for _, of := range []string{" link", " driver", " MTU", " receive queues", " XDP features", " XDP program"} {
+	for _, of := range []string{" link", " driver", " MTU", " receive queues", " XDP features", " XDP program", " meanwhile"} {
 		there := facts[right(0)+of]
 		if there != here[right(0)+of] || there.Status == "" {
 			t.Errorf("%+v from outside, %+v from inside", there, here[right(0)+of])

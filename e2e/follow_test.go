@@ -3,11 +3,13 @@ package e2e
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -208,6 +210,45 @@ func totalOf(counts map[string]uint64) (total uint64) {
 		total += n
 	}
 	return total
+}
+
+// TestFollowToNone: a run ends where the next program is none beside which one can stand.
+func TestFollowToNone(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	lab.firewall(t, "first", "native")
+	capture := lab.xdplog(t)
+	lab.to(t, "drop")
+	capture.next(t)
+	bare, err := loadForeign(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bare.Close()
+	lab.right.change(t, right(0), func(at netlink.Link) error {
+		return netlink.LinkSetXdpFdWithFlags(at, bare.FD(), xdpFlags("native"))
+	})
+	if end := capture.wait(t); end.status != 1 || !strings.Contains(end.stderr, "loaded without BTF") || end.counters.Captured != 1 {
+		t.Errorf("exit status is %d, want 1, and counters %+v:\n%s", end.status, end.counters, end.stderr)
+	}
+	lab.wantProgram(t, "native")
+	wantNoTracing(t)
+	lab.strip(t, "native")
+}
+
+// TestGoneBeside: the interface goes, with the other program.
+func TestGoneBeside(t *testing.T) {
+	needTracing(t)
+	lab := newLab(t)
+	lab.firewall(t, "firewall", "native")
+	capture := lab.xdplog(t)
+	lab.to(t, "drop")
+	capture.next(t)
+	lab.remove(t, right(0))
+	if end := capture.wait(t); end.status != 1 || !strings.Contains(end.stderr, "gone") || end.counters.Captured != 1 {
+		t.Errorf("exit status is %d, want 1, and counters %+v:\n%s", end.status, end.counters, end.stderr)
+	}
+	wantNoTracing(t)
 }
 
 // TestKilledBeside: nothing is left of an xdplog that was killed, and the next starts.
