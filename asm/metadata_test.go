@@ -46,6 +46,13 @@ func metadataPlaces(t *testing.T) map[string]place {
 	}
 }
 
+// metadataConfigs are such that have packets parsed where they lie, and one that asks for
+// bytes, and finds the same: of that, packets with a tag beside them are copied.
+func metadataConfigs(t *testing.T) map[string]Config {
+	t.Helper()
+	return map[string]Config{"default": {}, "all": {All: true}, "copied": {Filter: parseFilter(t, "(tcp or udp) and ether[0] & 0 = 0")}}
+}
+
 func newMetadataMachine(t *testing.T, cfg Config, name string, at place) *machine {
 	t.Helper()
 	way, err := cfg.transport()
@@ -66,7 +73,7 @@ func newMetadataMachine(t *testing.T, cfg Config, name string, at place) *machin
 // TestMetadataFixtures is [TestFixtures] of programs that ask a driver for tags.
 func TestMetadataFixtures(t *testing.T) {
 	for name, at := range metadataPlaces(t) {
-		for kind, cfg := range map[string]Config{"default": {}, "all": {All: true}} {
+		for kind, cfg := range metadataConfigs(t) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				m := newMetadataMachine(t, cfg, name, at)
 				for _, fixture := range oracle.Fixtures() {
@@ -86,10 +93,10 @@ func TestMetadataFixtures(t *testing.T) {
 
 // TestMetadataDifferential is [TestDifferential] of programs that ask a driver for tags.
 func TestMetadataDifferential(t *testing.T) {
-	packets := uint64(number(t, "XDPLOG_FUZZ_PACKETS", 200_000)) / 6
+	packets := uint64(number(t, "XDPLOG_FUZZ_PACKETS", 200_000)) / 9
 	seed := uint64(number(t, "XDPLOG_FUZZ_SEED", 1))
 	for name, at := range metadataPlaces(t) {
-		for kind, cfg := range map[string]Config{"default": {}, "all": {All: true}} {
+		for kind, cfg := range metadataConfigs(t) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				m := newMetadataMachine(t, cfg, name, at)
 				generator := oracle.NewGenerator(seed, longestFrame(t))

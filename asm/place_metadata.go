@@ -22,11 +22,14 @@ type Metadata struct {
 }
 
 // asked is the XDP slot of a device that keeps VLAN tags beside packets, and tells them.
-// A packet with one is copied at once, with the tag where it is on the wire, as at tc: so
-// the parser and the filter, which know nothing of all this, see the frame on the wire.
+// A packet with one is parsed where it lies, as if its tag had been the first to be read.
+// Where code asks for bytes, by their place in the frame on the wire, such a packet is
+// copied at once, with the tag where it is there, as at tc: so the parser and the filter,
+// which know nothing of all this, see that frame.
 type asked struct {
 	xdpSlot
-	index   uint32
+	inPlace bool  // packets with a tag are parsed where they lie, too
+	looked  *bool // set when code asks for bytes by their place; nil: nobody wants to know
 	vlanTag []bpf.Instruction // is given ctx, and pointers to TPID and TCI; leaves 0 in r0 where there is one
 }
 
@@ -63,10 +66,15 @@ func (a asked) begin(b *builder) {
 	mdDataEnd.LoadRaw(b.Builder, end, ctx)
 	b.inPlace()
 	a.ask(b)
-	b.Emit(bpf.Mov.Imm(header, copyUsual))
-
 	copyIt := b.Fresh("copy")
-	b.Block(copyIt)
+	if a.inPlace {
+		b.Jump(parse)
+		b.Block(copyAll)
+		b.Emit(bpf.Mov.Imm(header, a.most()))
+	} else {
+		b.Emit(bpf.Mov.Imm(header, copyUsual))
+		b.Block(copyIt)
+	}
 	b.copyBeginning(a.most(), func() {
 		tagBesideXDP(b.Builder, bpf.R1)
 		b.Emit(bpf.Add.Reg(bpf.R3, bpf.R1))
@@ -86,11 +94,45 @@ func (a asked) begin(b *builder) {
 	}
 	b.Jump(parse)
 
-	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, a.most()))
-	b.Jump(copyIt)
+	if !a.inPlace {
+		b.Block(copyAll)
+		b.Emit(bpf.Mov.Imm(header, a.most()))
+		b.Jump(copyIt)
+	}
 
 	b.Block(parse)
+}
+
+// tagFirst reads the tag that is beside a packet which is parsed where it lies, as vlan reads the
+// first one, and goes to second behind it. next stays the EtherType that is in the packet.
+func (a asked) tagFirst(b *builder, second label) {
+	none := b.Fresh("tag_in_packet")
+	b.Note("vlan.length", bpf.LoadMem(bpf.R1, stack, tagLength, bpf.Word))
+	b.JumpIf(bpf.R1, bpf.JEq, 0, none)
+	b.Note("copied", bpf.LoadMem(bpf.R1, stack, layout.CopiedSlot, bpf.DWord))
+	b.JumpIf(bpf.R1, bpf.JNE, 0, none) // and with it the tag
+	b.Note("vlan.tci", bpf.LoadMem(bpf.R1, stack, tagTCI, bpf.Half))
+	b.Emit(
+		bpf.HostTo(bpf.BE, bpf.R1, bpf.Half),
+		bpf.And.Imm(bpf.R1, wire.VLANMask),
+	)
+	b.store(layout.Rec.OuterVLAN, bpf.R1)
+	b.storeImm(layout.Rec.Tags, 1)
+	b.Jump(second)
+	b.Block(none)
+}
+
+// looks notes that code asks for bytes by their place.
+func (a asked) looks() {
+	if a.looked != nil {
+		*a.looked = true
+	}
+}
+
+// Start implements [match.Place].
+func (a asked) Start(b *assemble.Builder, dst bpf.Register) {
+	a.looks()
+	a.xdpSlot.Start(b, dst)
 }
 
 // ask leaves in layout.TagSlot the tag that is beside the packet, as it is on the wire, and
@@ -140,6 +182,7 @@ func (a asked) Further(b *assemble.Builder, otherwise assemble.Label) { a.furthe
 // Copy implements [match.Place]. What precedes a tag that is beside the packet is never
 // asked for: it is in the copy.
 func (a asked) Copy(b *assemble.Builder, slot int16, size int32) {
+	a.looks()
 	tagBesideXDP(b, bpf.R1)
 	b.Emit(bpf.Sub.Reg(bpf.R0, bpf.R1))
 	a.xdpSlot.Copy(b, slot, size)

@@ -150,8 +150,21 @@ const (
 	untagged   label = "ether_type"
 )
 
-// instructions is the program.
+// instructions is the program. Where tags may be beside packets it is made for such that
+// are parsed where they lie, and made again if bytes of them are asked for.
 func instructions(cfg Config, at place, way transport, slot uint8) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
+	if a, ok := at.(asked); ok && !cfg.Inner {
+		first := a
+		first.inPlace, first.looked = true, new(bool)
+		if insns, tables, err = instructionsAt(cfg, first, way, slot); !*first.looked {
+			return insns, tables, err
+		}
+	}
+	return instructionsAt(cfg, at, way, slot)
+}
+
+// instructionsAt is the program in a place.
+func instructionsAt(cfg Config, at place, way transport, slot uint8) (insns bpf.Instructions, tables map[string]*ebpf.MapSpec, err error) {
 	wanted, err := cfg.Wanted()
 	if err != nil {
 		return nil, nil, err
@@ -227,7 +240,16 @@ func (b *builder) parse() {
 	}
 	b.Emit(bpf.Mov.Imm(flags, 0))
 	b.ethernet(notIP)
+	second := b.Fresh("second_tag")
+	a, beside := b.place.(asked)
+	beside = beside && a.inPlace
+	if beside {
+		a.tagFirst(b, second)
+	}
 	b.vlan(0, untagged, untagged)
+	if beside {
+		b.Block(second)
+	}
 	b.vlan(1, untagged, untagged)
 
 	b.Block(untagged)
