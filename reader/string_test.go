@@ -41,6 +41,10 @@ func TestString(t *testing.T) {
 		"out tcp 192.0.2.1:34990 > 192.0.2.2:80 [S.] ttl 64 len 74 segments 45 drop": edit(func(e *Event) {
 			e.Direction, e.Segments, e.Verdict = wire.Out, 45, wire.Drop
 		}),
+		"tcp 192.0.2.1:34990 > 192.0.2.2:80 [S.] ttl 64 len 74 drop inside 2001:db8::1 > 2001:db8::2 geneve 7": edit(func(e *Event) {
+			e.Verdict = wire.Drop
+			e.Tunnel = Tunnel{Kind: wire.Geneve, Source: netip.MustParseAddrPort("[2001:db8::1]:1"), Destination: netip.MustParseAddrPort("[2001:db8::2]:6081"), ID: 7, HasID: true}
+		}),
 		"arp len 42":    {EtherType: 0x0806, Length: 42},
 		"0x88b5 len 60": {EtherType: 0x88b5, Length: 60},
 		"0x0000 len 0":  {},

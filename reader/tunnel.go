@@ -2,6 +2,7 @@ package reader
 
 import (
 	"net/netip"
+	"strconv"
 
 	"github.com/xdplog/xdplog/asm/wire"
 )
@@ -55,6 +56,23 @@ func (t *Tunnel) set(o *wire.Outer) {
 
 // Tags are the ids of the outer packet's VLAN tags, outermost first. They are t's own memory.
 func (t *Tunnel) Tags() []uint16 { return t.VLAN[:min(int(t.VLANs), len(t.VLAN))] }
+
+// String is the tunnel in words: "192.0.2.1 > 192.0.2.2 vxlan 42".
+func (t Tunnel) String() string { return string(t.AppendTo(nil)) }
+
+// AppendTo appends [Tunnel.String] to b. It allocates nothing where that has room.
+func (t *Tunnel) AppendTo(b []byte) []byte {
+	b = t.Source.Addr().AppendTo(b)
+	b = append(b, " > "...)
+	b = t.Destination.Addr().AppendTo(b)
+	b = append(b, ' ')
+	b = append(b, t.Kind.String()...)
+	if t.HasID {
+		b = append(b, ' ')
+		b = strconv.AppendUint(b, uint64(t.ID), 10)
+	}
+	return b
+}
 
 // setInner sets e from a record of a program that looks into tunnels.
 func (e *Event) setInner(r *wire.InnerRecord, stamp *stamp) {

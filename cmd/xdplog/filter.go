@@ -19,6 +19,7 @@ import (
 func (o *options) config(words []string) (asm.Config, error) {
 	config := asm.Config{
 		All:       o.all,
+		Inner:     o.inner,
 		Transport: o.transport.Transport, // perf where a run takes the cheapest
 		Buffer:    o.buffer,
 		Sample:    asm.Sampling{N: o.sample},
@@ -71,7 +72,7 @@ func (o *options) config(words []string) (asm.Config, error) {
 	if o.all {
 		return config, usage("--all is every frame, so there is nothing to filter: %s", text)
 	}
-	parsed, err := filter.Options{Libpcap: o.libpcap}.Parse(text)
+	parsed, err := o.parse(text)
 	if err != nil {
 		return config, usageError{err}
 	}
@@ -82,6 +83,11 @@ func (o *options) config(words []string) (asm.Config, error) {
 		return config, usage("%s", strings.TrimPrefix(err.Error(), "assemble program: "))
 	}
 	return config, nil
+}
+
+// parse parses a filter, as it is meant with these options.
+func (o *options) parse(text string) (*filter.Filter, error) {
+	return filter.Options{Libpcap: o.libpcap, Inner: o.inner}.Parse(text)
 }
 
 // beside are words that libpcap has in filters, and the flags that say it here.

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xdplog/xdplog/asm"
-	"github.com/xdplog/xdplog/asm/filter"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/run"
 )
 
@@ -53,7 +52,7 @@ func (o *options) keeping(config *asm.Config) error {
 	if o.kept.until == "" {
 		return nil
 	}
-	until, err := filter.Parse(o.kept.until)
+	until, err := o.parse(o.kept.until)
 	if err != nil {
 		return usageError{err}
 	}

@@ -34,6 +34,7 @@ type options struct {
 	duration     time.Duration
 	all          bool
 	libpcap      bool // tcp[…] is about IPv4 alone
+	inner        bool // look into tunnels
 	mode         loader.Mode
 	place        run.Place
 	direction    run.Direction
@@ -108,6 +109,7 @@ func (o *options) addSource(cmd *cobra.Command) {
 func (o *options) addAll(flags *pflag.FlagSet) {
 	addSwitch(flags, &o.all, "all", "", `every frame, no filter (default filter: "tcp or udp")`)
 	addSwitch(flags, &o.libpcap, "libpcap", "", "in the filter, tcp[…], udp[…] look into IPv4 alone, as tcpdump's do")
+	addSwitch(flags, &o.inner, "inner", "", "the packets inside VXLAN, Geneve, GRE, IP in IP and GTP-U tunnels")
 }
 
 func (o *options) addSampling(flags *pflag.FlagSet) {

@@ -65,7 +65,9 @@ func utc() words.Clock { return words.Clock{Layout: "2006-01-02T15:04:05.", Loca
 //	{"timestamp":"2026-11-23T08:57:41.986144021Z","event_type":"packet","in_iface":"eth0",
 //	"pkt_len":74,"segments":45,"direction":"in","verdict":"drop","vlan":[10,20],"ether_type":2048,"ip_v":4,"src_ip":"192.0.2.1","src_port":34990,
 //	"dest_ip":"192.0.2.2","dest_port":80,"proto":"TCP","proto_number":6,"ttl":64,"tcp_flags":"02",
-//	"fragment":true,"truncated":true}
+//	"fragment":true,"truncated":true,
+//	"tunnel":{"src_ip":"198.51.100.1","src_port":50000,"dest_ip":"198.51.100.2","dest_port":4789,"proto":"UDP","proto_number":17,
+//	"ttl":62,"depth":1,"type":"vxlan","vni":42,"vlan":[30]}}
 //
 // It allocates nothing where b has room, but for the first event of a protocol.
 func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
@@ -94,6 +96,9 @@ func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 	}
 	if event.Truncated {
 		b = append(b, `,"truncated":true`...)
+	}
+	if event.Tunnel.Kind != wire.NoTunnel {
+		b = e.appendTunnel(b, &event.Tunnel)
 	}
 	return append(b, "}\n"...)
 }

@@ -64,6 +64,11 @@ type Packet struct {
 	// Frame is an Ethernet frame that stands for the packet, where Data has no
 	// Ethernet header: its MAC addresses are zero where they are not known.
 	Frame []byte
+
+	// Inside is where in the frame the packet begins that is spoken of, of one in a tunnel, and
+	// InsideIP that it begins with its IP header. 0: it is the frame.
+	Inside   int
+	InsideIP bool
 }
 
 // frame is the packet from its Ethernet header on.

@@ -141,6 +141,34 @@ func colons(s string) string {
 	return strings.Join(parts, ":")
 }
 
+// TestInside: of a packet in a tunnel what is said is the inner packet's, and MAC addresses the
+// frame's.
+func TestInside(t *testing.T) {
+	for _, c := range cases {
+		if c.frame == "" {
+			continue
+		}
+		inner := decode(t, c.frame)
+		p := Packet{Data: append(make([]byte, 50), inner.Data...), Inside: 50}
+		if got := string(AppendWords(nil, p)); got != c.words {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.words)
+		}
+		if len(inner.Data) < 15 || inner.Data[12] != 8 && inner.Data[12] != 0x86 || inner.Data[13] != 0 && inner.Data[13] != 0xdd {
+			continue
+		}
+		p = Packet{Data: append(make([]byte, 50), inner.Data[14:]...), Inside: 50, InsideIP: true}
+		if got := string(AppendWords(nil, p)); got != c.words {
+			t.Errorf("%s, without an Ethernet header:\ngot  %s\nwant %s", c.name, got, c.words)
+		}
+		if source, _ := p.MACs(); source == nil || source[5] != 0 {
+			t.Errorf("%s: from %x", c.name, source)
+		}
+	}
+	if got := AppendWords(nil, Packet{Data: make([]byte, 20), Inside: 50, InsideIP: true}); len(got) > 0 {
+		t.Errorf("of what was not captured: %s", got)
+	}
+}
+
 // TestCooked: of packets without an Ethernet header an address that is not known is
 // left out, and a dump has what was captured.
 func TestCooked(t *testing.T) {

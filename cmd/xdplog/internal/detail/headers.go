@@ -54,6 +54,25 @@ type headers struct {
 	length     int    // of body by the IP header, which may be more than there is
 }
 
+// headers are those of the packet that is spoken of.
+func (p Packet) headers() headers {
+	frame := p.frame()
+	if p.Inside == 0 {
+		return parse(frame)
+	}
+	frame = frame[min(p.Inside, len(frame)):]
+	if !p.InsideIP {
+		return parse(frame)
+	}
+	var h headers
+	if len(frame) > 0 && frame[0]>>4 == 6 {
+		h.parseIPv6(frame)
+	} else {
+		h.parseIPv4(frame)
+	}
+	return h
+}
+
 // parse reads the headers of a frame, which may be cut.
 func parse(frame []byte) (h headers) {
 	if len(frame) < ethernetHeader {

@@ -58,7 +58,7 @@ func end(b []byte, start int) []byte {
 }
 
 func appendHeaderFields(b []byte, p Packet) []byte {
-	h := parse(p.frame())
+	h := p.headers()
 	switch {
 	case h.ipv4 != nil:
 		b = appendNumber(b, `,"tos":`, uint64(h.ipv4[1]))

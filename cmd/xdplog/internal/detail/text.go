@@ -13,7 +13,7 @@ import (
 // Sequence numbers are those of the packet, and with bytes of the stream in it the
 // one behind them follows.
 func AppendWords(b []byte, p Packet) []byte {
-	h := parse(p.frame())
+	h := p.headers()
 	switch {
 	case h.ipv4 != nil:
 		b = appendClass(b, h.ipv4[1])

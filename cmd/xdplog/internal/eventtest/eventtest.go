@@ -96,6 +96,20 @@ func Received(index int) Edit { return func(e *reader.Event) { e.Interface = ind
 // Via has the port with an index have received the packet.
 func Via(port int) Edit { return func(e *reader.Event) { e.Port = port } }
 
+// Inside has the packet travel in a tunnel from 192.0.2.1 to 192.0.2.2, with an identifier.
+func Inside(kind wire.Tunnel, id uint32) Edit {
+	return func(e *reader.Event) {
+		e.Tunnel = reader.Tunnel{
+			Kind: kind, Source: netip.MustParseAddrPort("192.0.2.1:50000"), Destination: netip.MustParseAddrPort("192.0.2.2:4789"),
+			Protocol: 17, TTL: 63, HasPorts: true, ID: id, HasID: true, Payload: wire.EthernetPayload, Offset: 50,
+		}
+		if kind == wire.GRE || kind == wire.IPIP || kind == wire.IP6 {
+			e.Tunnel.Protocol, e.Tunnel.HasPorts = 47, false
+			e.Tunnel.HasID = kind == wire.GRE
+		}
+	}
+}
+
 // NotIP is a frame of an EtherType without a decoded IP header.
 func NotIP(etherType uint16, length int) Edit {
 	return func(e *reader.Event) {

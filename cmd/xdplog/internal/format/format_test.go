@@ -110,6 +110,19 @@ var formatCases = []struct {
 		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
 	},
 	{
+		"in VXLAN", eventtest.Usual(eventtest.Inside(wire.VXLAN, 42), eventtest.Tagged(10)),
+		`eth0 tcp 60.235.240.157:443 > 10.0.0.2:51324 [S.] ttl 57 len 60 vlan 10 inside 192.0.2.1 > 192.0.2.2 vxlan 42`,
+		`"eth0","pkt_len":60,"vlan":[10],"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"TCP","proto_number":6,"ttl":57,"tcp_flags":"12",` +
+			`"tunnel":{"src_ip":"192.0.2.1","src_port":50000,"dest_ip":"192.0.2.2","dest_port":4789,"proto":"UDP","proto_number":17,"ttl":63,"depth":1,"type":"vxlan","vni":42}`,
+		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
+	},
+	{
+		"ARP in GRE with a key", eventtest.Usual(eventtest.NotIP(0x0806, 84), eventtest.Inside(wire.GRE, 7)),
+		`eth0 arp len 84 inside 192.0.2.1 > 192.0.2.2 gre 7`,
+		`"eth0","pkt_len":84,"ether_type":2054,"tunnel":{"src_ip":"192.0.2.1","dest_ip":"192.0.2.2","proto":"GRE","proto_number":47,"ttl":63,"depth":1,"type":"gre","key":7}`,
+		`ETHER TYPE: arp`,
+	},
+	{
 		"ICMP over IPv6", eventtest.Usual(eventtest.IPv6, eventtest.Protocol(58)),
 		`eth0 ipv6-icmp 2001:db8::1 > 2001:db8::2 ttl 57 len 60`,
 		`"eth0","pkt_len":60,"ether_type":34525,"ip_v":6,"src_ip":"2001:db8::1","dest_ip":"2001:db8::2","proto":"IPv6-ICMP","proto_number":58,"ttl":57`,

@@ -49,7 +49,8 @@ type machine interface {
 type goMachine struct {
 	engine *engine.Engine
 	bare   bool // nobody asks what is in a packet
-	record wire.Record
+	inner  bool // it looks into tunnels
+	record wire.InnerRecord
 }
 
 func startGo(cfg asm.Config, bare bool) (machine, error) {
@@ -57,7 +58,7 @@ func startGo(cfg asm.Config, bare bool) (machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &goMachine{engine: e, bare: bare}, nil
+	return &goMachine{engine: e, bare: bare, inner: cfg.Inner}, nil
 }
 
 func (m *goMachine) selector() capfile.Selector { return m.engine }
@@ -67,13 +68,22 @@ func (m *goMachine) run(packets []capfile.Packet, into []reader.Packet, options 
 	for i := range packets[:n] {
 		p := &packets[i]
 		if !m.bare {
-			engine.Decode(&m.record, p.Frame())
-			into[i].Event = reader.FromRecord(&m.record)
+			into[i].Event = m.event(p.Frame())
 		}
 		was(&into[i], p)
 		*options = append(*options, p.Options())
 	}
 	return n, n, nil
+}
+
+// event is that of a frame.
+func (m *goMachine) event(frame []byte) reader.Event {
+	if m.inner {
+		engine.DecodeInner(&m.record, frame)
+		return reader.FromInnerRecord(&m.record)
+	}
+	engine.Decode(&m.record.Record, frame)
+	return reader.FromRecord(&m.record.Record)
 }
 
 func (m *goMachine) counters(selected wire.Counters) (wire.Counters, error) { return selected, nil }
@@ -94,8 +104,8 @@ func (m *stepMachine) run(packets []capfile.Packet, into []reader.Packet, option
 	for ran < len(packets) && n < len(into) {
 		p := &packets[ran]
 		ran++
-		if m.engine.Run(&m.record, p.Frame(), int(p.Length)) {
-			into[n].Event = reader.FromRecord(&m.record)
+		if m.engine.Select(p.Frame(), int(p.Length)) {
+			into[n].Event = m.event(p.Frame())
 			was(&into[n], p)
 			*options = append(*options, p.Options())
 			n++

@@ -214,6 +214,7 @@ func (p *pump) detailOf(packets []reader.Packet, options []capfile.Options, i in
 	} else if len(p.headerless) > 0 && len(packet.Data) > 0 && slices.Contains(p.headerless, packets[i].Interface) {
 		packet.Frame = capfile.CookRaw(packet.Data)
 	}
+	packet.Inside, packet.InsideIP = packets[i].Tunnel.Offset, packets[i].Tunnel.Payload == wire.IPPayload
 	return packet
 }
 
