@@ -46,6 +46,19 @@ func complete(cmd *cobra.Command, flag string, values func() []string) {
 	})
 }
 
+// completeList says which words a flag's list may have, each once.
+func completeList(cmd *cobra.Command, flag string, words []string) {
+	completeWith(cmd, flag, func(_ *cobra.Command, _ []string, word string) (lists []cobra.Completion, _ cobra.ShellCompDirective) {
+		given := word[:strings.LastIndexByte(word, ',')+1]
+		for _, one := range words {
+			if !slices.Contains(strings.Split(given, ","), one) {
+				lists = append(lists, given+one)
+			}
+		}
+		return lists, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
 func completeWith(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 		panic(err) // no such flag

@@ -145,7 +145,7 @@ func (o *options) addPlace(cmd *cobra.Command) {
 	flags.Var(value[run.Place]{&o.place, parsePlace, "PLACE"}, "place", "of packets received: auto (default: the first of) xdp, beside, tc")
 	complete(cmd, "place", func() []string { return wordsOf(run.AnyPlace, run.AtTC) })
 	flags.Var(value[[]wire.Verdict]{&o.verdicts, parseVerdicts, "LIST"}, "verdict", "only what another XDP program decided so: drop,aborted,pass,tx,redirect")
-	complete(cmd, "verdict", func() []string { return wordsOf(wire.Aborted, wire.Redirect) })
+	completeList(cmd, "verdict", wordsOf(wire.Aborted, wire.Redirect))
 }
 
 func (o *options) addMode(cmd *cobra.Command) {
