@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,9 @@ Starting xdplog on the interface does the same by itself.`,
 				if _, failed := fmt.Fprintf(env.Stdout, "took program %d (%s) off %s\n", program.ID, at, name); failed != nil {
 					return failed
 				}
+			}
+			if errors.Is(err, loader.ErrNoInterface) && (name == "any" || name == run.AllInterfaces || isList(name)) {
+				return fmt.Errorf("%w: name the one whose program is to go", err)
 			}
 			return err
 		},
