@@ -49,7 +49,7 @@ var suites = []suite{
 	{
 		dir:  "e2e",
 		skip: "^Test(Readme|Embedding|EmbeddingRecord|RightsUnderCgo)$", // builds with the Go toolchain
-		long: "^TestSuspended$|^TestKilledAnytime$|^TestFootprint$|^TestDemoInterrupted$|^TestInterruptedStart$",
+		long: "^TestSuspended$|^TestKilledAnytime$|^TestFootprint$|^TestDemoInterrupted$|^TestInterruptedStart$|^TestFollowUnderLoad$|^TestBesideXDPTools$",
 	},
 }
 
