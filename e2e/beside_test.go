@@ -99,7 +99,7 @@ func TestWriteBeside(t *testing.T) {
 		lab.send(t, ofSize(size))
 	}
 	lab.to(t, "drop")
-	lab.udp(t, 0, false, 57, 1, 18) // received: all before it are, too
+	lab.udp(t, 0, false, firewallPorts["pass"], 1, 18) // received: all before it are, too
 	capture.stop(t)
 	file := readRecordingFile(t, name)
 	if len(file.packets) != len(sent)+2 || file.cut {
