@@ -16,7 +16,8 @@ import (
 //	"flow":{"pkts_toserver":6,"pkts_toclient":5,"bytes_toserver":480,"bytes_toclient":400,
 //	"start":"2026-11-23T08:57:41.986144021Z","end":"2026-11-23T08:57:43.000000007Z","age":2,
 //	"state":"closed","reason":"timeout","alerted":false},
-//	"tcp":{"tcp_flags":"1b","tcp_flags_ts":"1b","tcp_flags_tc":"1b","syn":true,"fin":true,"psh":true,"ack":true}}
+//	"tcp":{"tcp_flags":"1b","tcp_flags_ts":"1b","tcp_flags_tc":"1b","syn":true,"fin":true,"psh":true,"ack":true},
+//	"tunnel":{"depth":1,"type":"vxlan","vni":42}}
 //
 // Where the program beside ours decided differently of its packets, "verdicts" says of
 // how many it decided what. A flow that ended early for want of room has "emergency". It
@@ -45,6 +46,10 @@ func (e *Encoder) AppendFlow(b []byte, f *flow.Flow) []byte {
 	b = e.appendFlowObject(b, f)
 	if f.IPVersion != 0 && f.Protocol == 6 {
 		b = appendTCPObject(b, f)
+	}
+	if f.Tunnel != wire.NoTunnel {
+		b = append(b, `,"tunnel":{"depth":1`...)
+		b = append(appendTunnelType(b, f.Tunnel, f.VNI, f.Tunnel == wire.VXLAN || f.Tunnel == wire.Geneve), '}')
 	}
 	return append(b, "}\n"...)
 }

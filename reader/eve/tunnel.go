@@ -25,13 +25,20 @@ func (e *Encoder) appendTunnel(b []byte, t *reader.Tunnel) []byte {
 	b = append(b, e.protocol(t.Protocol)...)
 	b = append(b, `,"ttl":`...)
 	b = strconv.AppendUint(b, uint64(t.TTL), 10)
-	b = append(b, `,"depth":1,"type":"`...)
-	b = append(b, t.Kind.String()...)
-	b = append(b, '"')
-	if t.HasID && t.Kind < wire.Tunnels && identifiers[t.Kind] != "" {
-		b = append(b, identifiers[t.Kind]...)
-		b = strconv.AppendUint(b, uint64(t.ID), 10)
-	}
+	b = append(b, `,"depth":1`...)
+	b = appendTunnelType(b, t.Kind, t.ID, t.HasID)
 	b = appendVLAN(b, t.Tags())
 	return append(b, '}')
+}
+
+// appendTunnelType appends which tunnel it is, with its identifier where it has one.
+func appendTunnelType(b []byte, kind wire.Tunnel, id uint32, hasID bool) []byte {
+	b = append(b, `,"type":"`...)
+	b = append(b, kind.String()...)
+	b = append(b, '"')
+	if hasID && kind < wire.Tunnels && identifiers[kind] != "" {
+		b = append(b, identifiers[kind]...)
+		b = strconv.AppendUint(b, uint64(id), 10)
+	}
+	return b
 }

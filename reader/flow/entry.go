@@ -80,6 +80,7 @@ func (f *entry) describe(to *Flow) {
 		Client: ends[f.client], Server: ends[server], HasPorts: f.key.protocol&hasPorts != 0,
 		IPVersion: uint8(f.key.version), Protocol: uint8(f.key.protocol), EtherType: f.key.etherType,
 		VLAN: f.key.vlan, VLANs: uint8(f.key.vlans),
+		Tunnel: wire.Tunnel(f.key.overlay >> overlayShift), VNI: uint32(f.key.overlay),
 		Interface: int(f.iface), Direction: f.direction,
 		ToServer: f.sides[f.client], ToClient: f.sides[server],
 		Start: time.Unix(0, f.start), End: time.Unix(0, f.last), State: f.state(),

@@ -18,7 +18,7 @@ import (
 )
 
 // A Flow is a conversation, both directions of it where both were seen: packets
-// between two addresses and ports, of one protocol and in one VLAN. Packets without
+// between two addresses and ports, of one protocol, in one VLAN and one overlay. Packets without
 // ports, as later fragments, are flows of their own, and so are frames that are not
 // IP, by their EtherType.
 type Flow struct {
@@ -31,6 +31,11 @@ type Flow struct {
 	EtherType uint16
 	VLAN      [2]uint16
 	VLANs     uint8 // tags in VLAN, outermost first
+
+	// Tunnel is the kind of tunnel that the packets travel in, where that is looked for, and VNI
+	// the network identifier of VXLAN and Geneve.
+	Tunnel wire.Tunnel
+	VNI    uint32
 
 	Interface int            // of the first packet
 	Direction wire.Direction // of the first packet, where both are watched

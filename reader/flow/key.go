@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -18,6 +19,7 @@ type key struct {
 	protocol     uint16 // and 256 where there are ports, which may be 0
 	version      uint16
 	etherType    uint16 // where it is not IP
+	overlay      uint64 // the kind of tunnel, above 32 bits of identifier where that is of both directions
 }
 
 // hasPorts is a bit above the protocol's number.
@@ -27,6 +29,9 @@ const hasPorts = 256
 func keyOf(e *reader.Event) (k key, sender int) {
 	if e.VLANs > 0 {
 		k.vlans = uint16(copy(k.vlan[:], e.Tags()))
+	}
+	if e.Tunnel.Kind != wire.NoTunnel {
+		k.overlay = overlayOf(&e.Tunnel)
 	}
 	if e.IPVersion == 0 {
 		k.etherType = e.EtherType
@@ -43,6 +48,19 @@ func keyOf(e *reader.Event) (k key, sender int) {
 		return k, 1
 	}
 	return k, 0
+}
+
+// overlayShift is where the kind of tunnel stands in an overlay.
+const overlayShift = 32
+
+// overlayOf is what tells conversations in tunnels apart. The keys of GRE and the endpoints of
+// GTP-U may be others in the other direction.
+func overlayOf(t *reader.Tunnel) uint64 {
+	overlay := uint64(t.Kind) << overlayShift
+	if t.Kind == wire.VXLAN || t.Kind == wire.Geneve {
+		overlay |= uint64(t.ID)
+	}
+	return overlay
 }
 
 func halves(a netip.Addr) [2]uint64 {

@@ -138,6 +138,10 @@ func TestApart(t *testing.T) {
 		func(e *reader.Event) { e.VLANs, e.VLAN = 1, [2]uint16{10, 20} },
 		func(e *reader.Event) { e.VLANs, e.VLAN = 2, [2]uint16{10, 20} },
 		func(e *reader.Event) { e.VLANs, e.VLAN = 1, [2]uint16{0, 20} },
+		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.VXLAN, ID: 7, HasID: true} },
+		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.VXLAN, ID: 8, HasID: true} },
+		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.Geneve, ID: 8, HasID: true} },
+		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.GTPU, ID: uint32(e.Source.Port()), HasID: true} },
 		func(e *reader.Event) { e.Protocol = 132 },
 		func(e *reader.Event) {
 			e.HasPorts = false
@@ -161,6 +165,9 @@ func TestApart(t *testing.T) {
 			edit(e)
 			tracker.Add(e)
 			e.Source, e.Destination = e.Destination, e.Source
+			if e.Tunnel.Kind == wire.GTPU { // whose endpoint is another one in the other direction
+				e.Tunnel.ID++
+			}
 			tracker.Add(e)
 		}
 	}

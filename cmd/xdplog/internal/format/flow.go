@@ -54,7 +54,14 @@ func (f *text) AppendFlow(b []byte, of *flow.Flow) []byte {
 		b = append(b, ')')
 	}
 	remarks := reader.Event{VLAN: of.VLAN, VLANs: of.VLANs, Verdict: of.Verdict}
-	return append(remarks.AppendRemarks(b), '\n')
+	b = remarks.AppendRemarks(b)
+	if of.Tunnel != wire.NoTunnel {
+		b = append(append(b, " inside "...), of.Tunnel.String()...)
+	}
+	if of.Tunnel == wire.VXLAN || of.Tunnel == wire.Geneve {
+		b = strconv.AppendUint(append(b, ' '), uint64(of.VNI), 10)
+	}
+	return append(b, '\n')
 }
 
 func appendSide(b []byte, f *flow.Flow, s *flow.Side) []byte {

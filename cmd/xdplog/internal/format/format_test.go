@@ -296,6 +296,13 @@ func TestFlows(t *testing.T) {
 	check(newText(eventtest.Interfaces, time.UTC), "08:57:41.123456 eth0 arp 1 packet 42 bytes, 0.000s, new\n")
 	check(newJSON(eventtest.Interfaces), `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"flow","in_iface":"eth0","ether_type":2054,`+
 		`"flow":{"pkts_toserver":1,"pkts_toclient":0,"bytes_toserver":42,"bytes_toclient":0,"start":"2023-01-25T08:57:41.123456789Z","end":"2023-01-25T08:57:41.123456789Z","age":0,"state":"new","reason":"timeout","alerted":false}}`+"\n")
+	f.Tunnel, f.VNI = wire.VXLAN, 42
+	check(newText(eventtest.Interfaces, time.UTC), "08:57:41.123456 eth0 arp 1 packet 42 bytes, 0.000s, new inside vxlan 42\n")
+	check(newJSON(eventtest.Interfaces), `{"timestamp":"2023-01-25T08:57:41.123456789Z","event_type":"flow","in_iface":"eth0","ether_type":2054,`+
+		`"flow":{"pkts_toserver":1,"pkts_toclient":0,"bytes_toserver":42,"bytes_toclient":0,"start":"2023-01-25T08:57:41.123456789Z","end":"2023-01-25T08:57:41.123456789Z","age":0,"state":"new","reason":"timeout","alerted":false},`+
+		`"tunnel":{"depth":1,"type":"vxlan","vni":42}}`+"\n")
+	f.Tunnel, f.VNI = wire.GRE, 0
+	check(newText(eventtest.Interfaces, time.UTC), "08:57:41.123456 eth0 arp 1 packet 42 bytes, 0.000s, new inside gre\n")
 	for _, name := range Names() {
 		format := newFormat(t, name, eventtest.Interfaces)
 		b := make([]byte, 0, 4096)
