@@ -61,7 +61,7 @@ func TestFilterBeyondFirstBuffer(t *testing.T) {
 
 // big is a number in a frame, or 7 where that ends before.
 func big(frame []byte, offset, size int) (n uint32) {
-	if offset+size > len(frame) {
+	if offset > len(frame)-size {
 		return 7
 	}
 	for _, b := range frame[offset : offset+size] {

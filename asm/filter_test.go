@@ -163,6 +163,7 @@ func testVerdict(program *ebpf.Program, frame []byte) (verdict uint32, err error
 	attr := struct {
 		program, result, sizeIn, sizeOut uint32
 		dataIn                           *byte
+		_                                [8 - unsafe.Sizeof(uintptr(0))]byte // the kernel's has 64 bits
 		dataOut                          uint64
 		_                                [12]uint32
 	}{program: uint32(program.FD()), sizeIn: uint32(len(frame)), dataIn: unsafe.SliceData(frame)}

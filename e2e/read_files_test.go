@@ -65,7 +65,7 @@ func (k captureKind) write(to io.Writer, packets int) error {
 	w.Write(b)
 	for i := range packets {
 		f := frames[i%len(frames)]
-		at, length := uint64(1_700_000_000_000_000+i), uint32(len(f))
+		at, length := 1_700_000_000_000_000+uint64(i), uint32(len(f))
 		b = b[:0]
 		if k.ng {
 			whole := 32 + (length+3)&^3

@@ -80,7 +80,10 @@ func kernelTypes() (*btf.Spec, error) {
 // aligned is a size in whole cache lines (SKB_DATA_ALIGN).
 func aligned(size uint32) uint16 {
 	line := uint32(64) // SMP_CACHE_BYTES
-	if runtime.GOARCH == "s390x" {
+	switch runtime.GOARCH {
+	case "ppc64le":
+		line = 128
+	case "s390x":
 		line = 256
 	}
 	return uint16((size + line - 1) / line * line)

@@ -25,7 +25,7 @@ type dozing struct {
 	mu       sync.Mutex // held while source and maps are used; close waits for it
 	closed   atomic.Bool
 	asleep   *ebpf.Map // of one word: not 0 if the program is to ring
-	doorbell *ringbuf.Reader
+	doorbell *kernelRing
 	rung     ringbuf.Record
 
 	quiet quiet
@@ -47,7 +47,7 @@ func newDozing(inner source, asleep, doorbell *ebpf.Map) (*dozing, error) {
 	if asleep == nil || doorbell == nil {
 		return nil, errNotWoken
 	}
-	bell, err := ringbuf.NewReader(doorbell)
+	bell, err := newKernelRing(doorbell)
 	if err != nil {
 		return nil, fmt.Errorf("open doorbell: %w", err)
 	}

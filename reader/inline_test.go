@@ -33,6 +33,9 @@ var cold = regexp.MustCompile(`^make\(\[\]byte, 1048576\) escapes to heap$`)
 // TestHotLoop asks the compiler what became of the functions that run for each
 // event: nothing in them is put on the heap, and what is small is inlined.
 func TestHotLoop(t *testing.T) {
+	if strconv.IntSize == 32 {
+		t.Skip("atomics of 64 bits are calls on this machine, which nothing is inlined with")
+	}
 	output, err := exec.Command("go", "build", "-gcflags=-m", ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, output)

@@ -32,7 +32,7 @@ type keptSource struct {
 	tunnels  bool          // records have a second half
 	grace    *ebpf.Map
 	inner    *ebpf.Map
-	doorbell *ringbuf.Reader
+	doorbell *kernelRing
 	rung     ringbuf.Record
 	asked    atomic.Bool
 

@@ -10,7 +10,6 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm/wire"
@@ -71,11 +70,11 @@ func newMmap(events, doorbell *ebpf.Map, inner bool) (*mmapSource, error) {
 }
 
 // mapRings opens the doorbell and maps the rings into memory, one after the other.
-func mapRings(events, doorbell *ebpf.Map) (*ringbuf.Reader, []byte, error) {
+func mapRings(events, doorbell *ebpf.Map) (*kernelRing, []byte, error) {
 	if doorbell == nil {
 		return nil, nil, fmt.Errorf("collection lacks map %q", wire.DoorbellMap)
 	}
-	bell, err := ringbuf.NewReader(doorbell)
+	bell, err := newKernelRing(doorbell)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open doorbell: %w", err)
 	}

@@ -102,8 +102,10 @@ func (r *perfRing) next(head uint64, scratch []byte) (kind uint32, body []byte) 
 	return header.kind, scratch[:size-perfRecordHeaderSize]
 }
 
-// head is where the kernel writes next.
-func (r *perfRing) head() uint64 { return atomic.LoadUint64(&r.control.Data_head) }
+// head is where the kernel writes next. One of 32 bits counts no further than these.
+func (r *perfRing) head() uint64 {
+	return r.tail + uint64(uintptr(atomic.LoadUint64(&r.control.Data_head)-r.tail))
+}
 
 // release gives the kernel what was read.
 func (r *perfRing) release() { atomic.StoreUint64(&r.control.Data_tail, r.tail) }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,7 +20,10 @@ func TestPerfRefusals(t *testing.T) {
 	if _, err := openPerfRing(1<<15, 4096); !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
 		t.Errorf("a CPU that can't be: %v", err)
 	}
-	if _, err := openPerfRing(0, 1<<62); err == nil || !strings.Contains(err.Error(), "CPU 0") {
+	if strconv.IntSize == 32 {
+		return // there is hardly a size of 32 bits that can't be had
+	}
+	if _, err := openPerfRing(0, math.MaxInt/2+1); err == nil || !strings.Contains(err.Error(), "CPU 0") {
 		t.Errorf("a buffer that can't be: %v", err)
 	}
 }
@@ -75,6 +80,21 @@ func TestCPUEvent(t *testing.T) {
 	} {
 		if cpu, action := cpuEvent([]byte(message)); (event{cpu, action}) != want {
 			t.Errorf("%q is %d, %q", message, cpu, action)
+		}
+	}
+}
+
+// TestPerfRingHead: a kernel of 32 bits begins again with 0, where the reader goes on.
+func TestPerfRingHead(t *testing.T) {
+	r := &perfRing{control: new(unix.PerfEventMmapPage), tail: 3<<32 - 8}
+	for _, behind := range []uint64{0, 8, 16, 1 << 20} {
+		want := r.tail + behind
+		r.control.Data_head = uint64(uintptr(want))
+		if strconv.IntSize == 64 {
+			r.control.Data_head = want
+		}
+		if got := r.head(); got != want {
+			t.Errorf("%#x is %#x, want %#x", r.control.Data_head, got, want)
 		}
 	}
 }

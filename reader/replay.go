@@ -39,10 +39,17 @@ type testRun struct {
 	returned    uint32
 	dataInSize  uint32
 	dataOutSize uint32
-	dataIn      unsafe.Pointer
-	dataOut     unsafe.Pointer
+	dataIn      pointer
+	dataOut     pointer
 	repeat      uint32
 	duration    uint32
+}
+
+// pointer is one as the kernel takes it, with 64 bits everywhere. Of the machines on which
+// Go's have 32, Linux runs Go on one alone that is big-endian, mips, where this is wrong.
+type pointer struct {
+	to unsafe.Pointer
+	_  [8 - unsafe.Sizeof(uintptr(0))]byte
 }
 
 const (
@@ -158,7 +165,7 @@ func (r *Replay) Run(p *Packet) error {
 
 // test is one BPF_PROG_TEST_RUN.
 func (r *Replay) test(data []byte) error {
-	r.run.dataIn, r.run.dataInSize = unsafe.Pointer(&data[0]), uint32(len(data))
+	r.run.dataIn.to, r.run.dataInSize = unsafe.Pointer(&data[0]), uint32(len(data))
 	r.run.dataOutSize = 0 // where the kernel said how much there would be
 	_, _, errno := unix.Syscall(unix.SYS_BPF, bpfProgTestRun, uintptr(unsafe.Pointer(&r.run)), unsafe.Sizeof(r.run))
 	runtime.KeepAlive(r)

@@ -16,7 +16,7 @@ import (
 // program wakes the reader for the record that fills it by a part; for what
 // comes slower there is the latency.
 type ringbufSource struct {
-	reader *ringbuf.Reader
+	reader *kernelRing
 	bytes  int
 	sample ringbuf.Record
 	record wire.InnerRecord
@@ -24,7 +24,7 @@ type ringbufSource struct {
 }
 
 func newRingbuf(events *ebpf.Map, inner bool) (*ringbufSource, error) {
-	reader, err := ringbuf.NewReader(events)
+	reader, err := newKernelRing(events)
 	if err != nil {
 		return nil, fmt.Errorf("open ring buffer: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // sleeper is how a source of rings in shared memory waits for records: see [mmapSource].
 type sleeper struct {
-	doorbell *ringbuf.Reader
+	doorbell *kernelRing
 	rung     ringbuf.Record
 	busy     bool // something was taken since the last sleep
 	quiet    bool // nothing came in a sleep until the next record
