@@ -20,25 +20,23 @@ type kernel struct {
 
 // A machine is what QEMU emulates.
 type machine struct {
-	arch    string   // as Go and Debian call it
+	arch    string   // as Go calls it
+	debian  string   // as Debian does
+	flavour string   // how names of its kernels end
 	qemu    string   // the program, and the package that it is in
 	args    []string // its arguments, but for those of every machine
 	console string
 }
 
-// flavour is how names of a machine's kernels end. There are no small ones for
-// s390x.
-func (m machine) flavour() string {
-	if m.arch == "s390x" {
-		return "-s390x"
-	}
-	return "-cloud-" + m.arch
-}
-
+// Debian has small kernels, for clouds, for two of them.
 var (
-	amd64 = machine{"amd64", "qemu-system-x86_64", []string{"-M", "pc", "-cpu", "max"}, "ttyS0"}
-	arm64 = machine{"arm64", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "cortex-a57"}, "ttyAMA0"}
-	s390x = machine{"s390x", "qemu-system-s390x", []string{"-M", "s390-ccw-virtio", "-cpu", "max"}, "ttysclp0"}
+	amd64   = machine{"amd64", "amd64", "-cloud-amd64", "qemu-system-x86_64", []string{"-M", "pc", "-cpu", "max"}, "ttyS0"}
+	arm64   = machine{"arm64", "arm64", "-cloud-arm64", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "cortex-a57"}, "ttyAMA0"}
+	s390x   = machine{"s390x", "s390x", "-s390x", "qemu-system-s390x", []string{"-M", "s390-ccw-virtio", "-cpu", "max"}, "ttysclp0"}
+	riscv64 = machine{"riscv64", "riscv64", "-riscv64", "qemu-system-riscv64", []string{"-M", "virt"}, "ttyS0"}
+	ppc64le = machine{"ppc64le", "ppc64el", "-powerpc64le", "qemu-system-ppc64", []string{"-M", "pseries", "-cpu", "power9"}, "hvc0"}
+	i386    = machine{"386", "i386", "-686-pae", "qemu-system-i386", []string{"-M", "pc", "-cpu", "coreduo"}, "ttyS0"}
+	armhf   = machine{"arm", "armhf", "-armmp-lpae", "qemu-system-arm", []string{"-M", "virt", "-cpu", "cortex-a15"}, "ttyAMA0"}
 
 	image = []string{"linux-image-"}
 	split = []string{"linux-binary-", "linux-modules-"}
@@ -56,6 +54,12 @@ func kernels() []kernel {
 		{series: "5.10-arm64", machine: arm64, suite: "bullseye", prefixes: image, pinned: "5.10.0-30", others: "5.10.", oldest: true},
 		{series: "6.12-arm64", machine: arm64, suite: "trixie", prefixes: image, pinned: "6.12.94+deb13", others: "6.12."},
 		{series: "6.1-s390x", machine: s390x, suite: "bookworm", prefixes: image, pinned: "6.1.0-50", others: "6.1."}, // big-endian
+		{series: "6.12-s390x", machine: s390x, suite: "trixie", prefixes: image, pinned: "6.12.107+deb13", others: "6.12."},
+		{series: "6.12-riscv64", machine: riscv64, suite: "trixie", prefixes: image, pinned: "6.12.117+deb13", others: "6.12."},
+		{series: "6.1-ppc64el", machine: ppc64le, suite: "bookworm", prefixes: image, pinned: "6.1.0-50", others: "6.1."}, // pages of 64 KiB
+		{series: "6.12-ppc64el", machine: ppc64le, suite: "trixie", prefixes: image, pinned: "6.12.117+deb13", others: "6.12."},
+		{series: "6.1-i386", machine: i386, suite: "bookworm", prefixes: image, pinned: "6.1.0-50", others: "6.1."}, // 32 bits
+		{series: "6.12-armhf", machine: armhf, suite: "trixie", prefixes: image, pinned: "6.12.117+deb13", others: "6.12."},
 	}
 }
 
@@ -68,18 +72,26 @@ func choose(names []string) (chosen []kernel, err error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(k kernel) bool { return k.series == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no kernel %s: want 5.10, 6.1, 6.12, 7.3, 5.10-arm64, 6.12-arm64 or 6.1-s390x", name)
+			return nil, fmt.Errorf("no kernel %s: there are %s", name, seriesOf(all))
 		}
 		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
 }
 
+func seriesOf(kernels []kernel) string {
+	var names []string
+	for _, k := range kernels {
+		names = append(names, k.series)
+	}
+	return strings.Join(names, ", ")
+}
+
 // packages returns the names of a release's packages.
 func (k kernel) packages(release string) []string {
 	var names []string
 	for _, prefix := range k.prefixes {
-		names = append(names, prefix+release+k.machine.flavour())
+		names = append(names, prefix+release+k.machine.flavour)
 	}
 	return names
 }
@@ -89,7 +101,7 @@ func (k kernel) release(available []string) (string, error) {
 	var releases []string
 	for _, name := range available {
 		rest, isOurs := strings.CutPrefix(name, k.prefixes[0]+k.others)
-		rest, hasFlavour := strings.CutSuffix(rest, k.machine.flavour())
+		rest, hasFlavour := strings.CutSuffix(rest, k.machine.flavour)
 		release := k.others + rest
 		if isOurs && hasFlavour && !slices.ContainsFunc(k.packages(release), func(p string) bool { return !slices.Contains(available, p) }) {
 			releases = append(releases, release)

@@ -1,7 +1,7 @@
 // Command runner runs the tests of packages asm, reader, live and loader, and those
 // of the whole path in e2e, under other kernels than the machine's: Debian's,
 // unmodified, in QEMU. It is make kernels; its arguments are the kernels to run
-// (5.10 6.1 6.12 7.3 5.10-arm64 6.12-arm64 6.1-s390x), where there are none the first four.
+// (5.10, 6.12-arm64: they stand in kernels.go), where there are none those for amd64.
 //
 // It runs in the repository's root, and needs the Go toolchain, apt, xz and
 // QEMU, and no rights. Kernels are kept in the user's cache directory, below
@@ -100,12 +100,12 @@ func folder(cache string, k kernel) string { return filepath.Join(cache, "linux-
 
 // fetch gets the kernels that the cache has not.
 func fetch(cache string, chosen []kernel) error {
-	suites := map[string][]string{} // by architecture
+	suites := map[string][]string{} // by architecture, as Debian calls it
 	var wanted []kernel
 	for _, k := range chosen {
 		if !complete(folder(cache, k)) {
 			wanted = append(wanted, k)
-			suites[k.machine.arch] = append(suites[k.machine.arch], k.suite)
+			suites[k.machine.debian] = append(suites[k.machine.debian], k.suite)
 		}
 	}
 	apts := map[string]*apt{}
@@ -124,7 +124,7 @@ func fetch(cache string, chosen []kernel) error {
 		if err := os.Chmod(dir, 0o755); err != nil { // apt downloads as a user of its own
 			return err
 		}
-		if err := apts[k.machine.arch].fetch(k, dir); err != nil {
+		if err := apts[k.machine.debian].fetch(k, dir); err != nil {
 			return fmt.Errorf("fetch kernel %s: %w", k.series, err)
 		}
 		if err := os.RemoveAll(folder(cache, k)); err != nil { // one that lacks a module

@@ -154,7 +154,7 @@ func unpackTar(content io.Reader, dir string) error {
 		}
 		switch name := path.Base(header.Name); {
 		case header.Typeflag != tar.TypeReg:
-		case strings.HasPrefix(name, "vmlinuz"):
+		case strings.HasPrefix(name, "vmlinu"): // not packed everywhere
 			err = save(files, filepath.Join(dir, vmlinuz))
 		case moduleFile(header.Name):
 			err = save(files, filepath.Join(dir, moduleDir, name))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,6 +42,21 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := choose([]string{"5.10", "4.9"}); err == nil || !strings.Contains(err.Error(), "4.9") {
 		t.Errorf("4.9 is no error that names it: %v", err)
+	}
+}
+
+// TestUnpacked: not every architecture's image is packed, and it is an image all the same.
+func TestUnpacked(t *testing.T) {
+	for _, name := range []string{"vmlinuz-6.1.0-50-686-pae", "vmlinux-6.1.0-50-powerpc64le"} {
+		dir := t.TempDir()
+		var files bytes.Buffer
+		w := tar.NewWriter(&files)
+		w.WriteHeader(&tar.Header{Name: "./boot/" + name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 3})
+		w.Write([]byte("elf"))
+		w.Close()
+		if err := unpackTar(&files, dir); err != nil || !complete(dir) {
+			t.Errorf("%s: %v, complete %t", name, err, complete(dir))
+		}
 	}
 }
 
