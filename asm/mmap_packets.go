@@ -70,7 +70,7 @@ func (r packetRing) submit(b *builder, lost label) {
 	)
 
 	r.room(b, lost)
-	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), size, bpf.Word))
+	r.sizeQueue(b)
 	r.before(b)
 	b.JumpIf(size, bpf.JLE, 0, copied)                 // by which Linux 6.1, too, sees that behind it is 1 or more
 	b.Emit(bpf.Add.Imm(record, int32(b.recordSize()))) // behind it
@@ -78,7 +78,7 @@ func (r packetRing) submit(b *builder, lost label) {
 	b.Emit(bpf.Sub.Imm(record, int32(b.recordSize())))
 	b.JumpIf(bpf.R0, bpf.JEq, 0, copied)
 	b.Emit(bpf.Mov.Imm(bpf.R1, 0)) // never: the packet has these bytes
-	b.Note("entry.size", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), bpf.R1, bpf.Word))
+	b.Note("entry.size_queue", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), bpf.R1, bpf.Word))
 	b.Emit(bpf.Mov.Imm(need, int32(r.spare())))
 	b.Block(copied)
 
@@ -103,6 +103,24 @@ func (b *builder) publishEntry() {
 	}
 	b.Emit(bpf.Mov.Reg(bpf.R2, need))
 	b.Note("ring.head", fetchAdd(bpf.R1, int16(layout.OffHead), bpf.R2))
+}
+
+// sizeQueue writes into the entry how many bytes of the packet there are, and by which
+// queue it came.
+func (r packetRing) sizeQueue(b *builder) {
+	what := size
+	if b.place.queue(b, bpf.R1) {
+		named := b.Fresh("queue_has_room")
+		b.JumpIf(bpf.R1, bpf.JLE, wire.MaxQueue, named)
+		b.Emit(bpf.Mov.Imm(bpf.R1, 0))
+		b.Block(named)
+		b.Emit(
+			bpf.LSh.Imm(bpf.R1, wire.QueueShift),
+			bpf.Or.Reg(bpf.R1, size),
+		)
+		what = bpf.R1
+	}
+	b.Note("entry.size_queue", bpf.StoreMem(record, int16(layout.OffEntrySize)-int16(wire.EntrySize), what, bpf.Word))
 }
 
 // room goes to lost where the ring has none for the entry.

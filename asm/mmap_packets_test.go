@@ -2,6 +2,7 @@ package asm
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -54,6 +55,13 @@ func TestPacketRingPlaces(t *testing.T) {
 					}
 					if n, err := events.ReadPackets(packets); n != 1 || err != nil {
 						t.Fatalf("%d packets, %v", n, err)
+					}
+					queue := uint16(0)
+					if strings.HasPrefix(name, "XDP") {
+						queue = 1
+					}
+					if packets[0].Queue != queue {
+						t.Fatalf("%s: came by queue %d, want %d", fixture.Name, packets[0].Queue, queue)
 					}
 					want := fixture.Frame
 					if besideIn(at) {

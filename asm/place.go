@@ -66,6 +66,10 @@ type place interface {
 	// are such that calls leave alone.
 	packet(b *builder, to, size bpf.Register)
 
+	// queue leaves in a register the number of the receive queue that the packet came by,
+	// from 1 on, or 0; or it does nothing, and returns false: that is not known.
+	queue(b *builder, dst bpf.Register) (known bool)
+
 	// pass is what the program returns: the packet goes on as if nobody had looked.
 	pass() int32
 }

@@ -215,6 +215,9 @@ func (p beside) Copy(b *assemble.Builder, slot int16, size int32) {
 	b.Block(end)
 }
 
+// queue would be in the kernel's struct.
+func (beside) queue(*builder, bpf.Register) bool { return false }
+
 // device is rxq->dev.
 func (p beside) device(b *builder, dst bpf.Register) {
 	p.buffer(b.Builder, dst, "rxq", p.kernel.RXQ, bpf.DWord)

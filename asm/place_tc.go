@@ -242,6 +242,10 @@ func (b *builder) tagBehindRecord(put func(at bpf.Register, offset int16)) {
 	)
 }
 
+// queue is not known: __sk_buff.queue_mapping is from 1 on what drivers say of it, and of
+// a packet that a veth brings the queue by which the other end sent it, from 0 on.
+func (trafficControl) queue(*builder, bpf.Register) bool { return false }
+
 func (trafficControl) copyable(*builder, bpf.Register) {}
 
 // packet has a tag that is beside the packet before its bytes, as sampled does.

@@ -38,6 +38,7 @@ var (
 	mdData    = layout.Field{Name: "xdp_md.data", Offset: 0, Size: bpf.Word}
 	mdDataEnd = layout.Field{Name: "xdp_md.data_end", Offset: 4, Size: bpf.Word}
 	mdIngress = layout.Field{Name: "xdp_md.ingress_ifindex", Offset: 12, Size: bpf.Word}
+	mdQueue   = layout.Field{Name: "xdp_md.rx_queue_index", Offset: 16, Size: bpf.Word}
 )
 
 func newXDPSlot(cfg Config) place {
@@ -204,6 +205,12 @@ func (xdpSlot) Copy(b *assemble.Builder, slot int16, size int32) {
 		bpf.Mov.Imm(bpf.R4, size),
 		bpf.FnXdpLoadBytes.Call(),
 	)
+}
+
+func (xdpSlot) queue(b *builder, dst bpf.Register) bool {
+	mdQueue.LoadRaw(b.Builder, dst, ctx)
+	b.Emit(bpf.Add.Imm(dst, 1))
+	return true
 }
 
 func (s xdpSlot) iface(b *builder, dst bpf.Register) {

@@ -311,3 +311,38 @@ func TestWriteClosedPipe(t *testing.T) {
 	}
 	lab.wantNoProgram(t)
 }
+
+// TestWriteQueue: by which queue a packet came stands in the file where an interface has
+// several.
+func TestWriteQueue(t *testing.T) {
+	const queues, packets = 4, 40
+	lab := newLabWith(t, labOptions{queues: queues})
+	if err := lab.right.do(func() error { return setQueues(right(0), queues, queues) }); err == unix.EOPNOTSUPP {
+		t.Skip("this kernel lacks veths whose number of queues changes")
+	}
+	if err := lab.left.do(func() error { return setQueues(left(0), queues, queues) }); err != nil {
+		t.Fatal(err)
+	}
+	capture, name := lab.startWrite(t, "udp")
+	for i := range packets { // by which of them the addresses and ports decide
+		lab.udp(t, 0, false, uint16(1000+i), 1, 18)
+	}
+	capture.stop(t)
+	if !have(t, "tshark") {
+		return
+	}
+	out, err := exec.Command("tshark", "-n", "-r", name, "-T", "fields", "-e", "frame.interface_queue").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, sum := make(map[string]int), 0
+	for _, queue := range strings.Fields(string(out)) {
+		by[queue]++
+	}
+	for _, queue := range []string{"0", "1", "2", "3"} {
+		sum += by[queue]
+	}
+	if sum != packets || len(by) < 2 || len(by) > queues {
+		t.Errorf("packets by queue: %v", by)
+	}
+}

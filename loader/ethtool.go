@@ -21,6 +21,28 @@ func (a *Attachment) Speed() uint64 {
 	return speed
 }
 
+// Queues is how many receive queues the interface has, as its driver says; 0 if that
+// does not.
+func (a *Attachment) Queues() int {
+	if a.site == nil {
+		return 0
+	}
+	const get = 0x3c // ETHTOOL_GCHANNELS
+	// struct ethtool_channels (linux/ethtool.h): the most that there can be, and those that
+	// there are.
+	type channels struct{ rx, tx, other, combined uint32 }
+	var answer struct {
+		command   uint32
+		most, are channels
+	}
+	answer.command = get
+	err := a.site.ns.do(func() error { return ethtool(a.site.link.name, unsafe.Pointer(&answer)) })
+	if err != nil {
+		return 0
+	}
+	return int(answer.are.rx + answer.are.combined)
+}
+
 // ethtoolSettings is struct ethtool_cmd (linux/ethtool.h): the old form of the
 // question, which every kernel answers and which fits into one call.
 type ethtoolSettings struct {

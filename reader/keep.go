@@ -36,9 +36,17 @@ type keptSource struct {
 	rung     ringbuf.Record
 	asked    atomic.Bool
 
-	copied []byte             // of all rings
-	kept   []wire.InnerRecord // by time, not read yet
-	bytes  [][]byte           // of their packets
+	copied  []byte             // of all rings
+	kept    []wire.InnerRecord // by time, not read yet
+	beside  []keptBeside       // of each
+	counted keptCount
+}
+
+// keptBeside is what there is of a packet beside its record.
+type keptBeside struct {
+	packet  []byte
+	missing uint64
+	queue   uint16
 }
 
 func newKept(coll *ebpf.Collection, snapLen int, age time.Duration, inner bool) (_ *keptSource, err error) {
@@ -48,6 +56,9 @@ func newKept(coll *ebpf.Collection, snapLen int, age time.Duration, inner bool) 
 		return nil, err
 	}
 	s := &keptSource{stride: int(events.ValueSize()), ring: size, age: age, tunnels: inner}
+	if s.counted, err = newKeptCount(coll); err != nil {
+		return nil, err
+	}
 	for name, own := range map[string]**ebpf.Map{wire.GraceMap: &s.grace, wire.GraceInner: &s.inner} {
 		if coll.Maps[name] == nil {
 			err = fmt.Errorf("collection lacks map %q", name)
@@ -93,9 +104,10 @@ func (s *keptSource) read(into batch, clock *clock, latency time.Duration) (n in
 		into.event(i).setInner(&s.kept[i], &stamp)
 	}
 	for i := range into.packets[:min(n, len(into.packets))] {
-		into.packets[i].Data = s.bytes[i]
+		b := &s.beside[i]
+		into.packets[i].Data, into.packets[i].Dropped, into.packets[i].Queue = b.packet, b.missing, b.queue
 	}
-	s.kept, s.bytes = s.kept[n:], s.bytes[n:]
+	s.kept, s.beside = s.kept[n:], s.beside[n:]
 	return n, nil
 }
 
@@ -123,9 +135,17 @@ func (s *keptSource) hit() (hit bool) {
 
 // dump takes what the rings hold.
 func (s *keptSource) dump() error {
+	lost, err := s.counted.lost()
+	if err != nil {
+		return err
+	}
 	s.rings(func(ring *wire.Ring, _ []byte) { atomic.StoreUint64(&ring.Tail, 1) })
 	if err := s.grace.Put(uint32(0), uint32(s.inner.FD())); err != nil {
 		return fmt.Errorf("wait for the programs to stop: %w", err)
+	}
+	captured, err := s.counted.captured()
+	if err != nil {
+		return err
 	}
 	if s.copied == nil {
 		s.copied = make([]byte, len(s.memory))
@@ -147,7 +167,7 @@ func (s *keptSource) dump() error {
 	})
 	var entries []keptEntry
 	for at := 0; at < len(s.copied); at += s.stride {
-		entries = s.walk(s.copied[at:at+s.stride], entries)
+		entries = s.walk(s.copied[at:at+s.stride], at/s.stride, entries)
 	}
 	slices.SortStableFunc(entries, func(a, b keptEntry) int {
 		switch {
@@ -162,9 +182,10 @@ func (s *keptSource) dump() error {
 		last := entries[n-1].record.Time
 		entries = slices.DeleteFunc(entries, func(e keptEntry) bool { return last-e.record.Time > uint64(s.age) })
 	}
-	s.kept, s.bytes = make([]wire.InnerRecord, len(entries)), make([][]byte, len(entries))
+	s.counted.missing(entries, lost, captured)
+	s.kept, s.beside = make([]wire.InnerRecord, len(entries)), make([]keptBeside, len(entries))
 	for i, e := range entries {
-		s.kept[i].Record, s.bytes[i] = *e.record, e.packet
+		s.kept[i].Record, s.beside[i] = *e.record, e.keptBeside
 		if s.tunnels {
 			s.kept[i].Outer = *outerOf(e.record)
 		}
@@ -174,12 +195,13 @@ func (s *keptSource) dump() error {
 
 type keptEntry struct {
 	record *wire.Record
-	packet []byte
+	cpu    int
+	keptBeside
 }
 
 // walk appends the entries of a ring, the oldest first: it goes back from the last one as
 // far as nothing has been written over.
-func (s *keptSource) walk(memory []byte, to []keptEntry) []keptEntry {
+func (s *keptSource) walk(memory []byte, cpu int, to []keptEntry) []keptEntry {
 	ring := (*wire.Ring)(unsafe.Pointer(&memory[0]))
 	size := recordSize(s.tunnels)
 	spare := uint64(wire.EntrySize + size)
@@ -189,12 +211,13 @@ func (s *keptSource) walk(memory []byte, to []keptEntry) []keptEntry {
 		at -= take
 		bytes := memory[uint64(wire.RingSize)+at&(s.ring-1)&^7:]
 		entry := (*wire.Entry)(unsafe.Pointer(&bytes[0]))
-		length := int(entry.Size)
+		length := entry.Size()
 		if uint64(wire.EntryBytes(size-wire.RecordSize+length)) != take { // no program of ours wrote that
 			break
 		}
 		record := (*wire.Record)(unsafe.Pointer(&bytes[wire.EntrySize]))
-		e := keptEntry{record: record}
+		e := keptEntry{record: record, cpu: cpu}
+		e.queue = entry.Queue()
 		if length > 0 {
 			e.packet = record.PacketOf(bytes[wire.EntrySize+size:][:length:length])
 		}

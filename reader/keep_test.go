@@ -57,6 +57,13 @@ func wantLast(t *testing.T, reader *Reader, first, end int) {
 		if frame := keptFrame(next); int(p.Source.Port()) != next || !bytes.Equal(p.Data, frame) {
 			t.Fatalf("packet %d (%d bytes) for %d of %d bytes", p.Source.Port(), len(p.Data), next, len(frame))
 		}
+		missing := uint64(0)
+		if next == end-n { // what came since the last time, and was written over
+			missing = uint64(next - first)
+		}
+		if p.Dropped != missing {
+			t.Errorf("%d packets are missing before packet %d, want %d", p.Dropped, next, missing)
+		}
 		size += len(p.Data)
 		next++
 	}

@@ -108,7 +108,7 @@ func (s *packetSource) take(into batch, clock *clock) (n int) {
 			stamp = clock.stamp()
 		}
 		for end := r.tail + min(waiting, r.size/2); r.tail < end && n < into.len(); n++ {
-			lost, record, packet, ok := r.next()
+			entry, record, packet, ok := r.next()
 			if !ok {
 				break
 			}
@@ -119,9 +119,10 @@ func (s *packetSource) take(into batch, clock *clock) (n int) {
 			}
 			if into.packets != nil {
 				before := &r.lost[record.Slot()]
-				into.packets[n].Dropped = uint64(lost - *before)
+				into.packets[n].Dropped = uint64(entry.Lost - *before)
+				into.packets[n].Queue = entry.Queue()
 				into.packets[n].Data = packet
-				*before = lost
+				*before = entry.Lost
 			}
 		}
 		s.turn = (s.turn + 1) % len(s.rings)
@@ -149,21 +150,21 @@ func (r *packetRing) waiting() uint64 {
 
 // next is the entry at the tail, which goes on behind it. One that no program of ours
 // would write loses all that there is.
-func (r *packetRing) next() (lost uint32, record *wire.Record, packet []byte, ok bool) {
+func (r *packetRing) next() (entry *wire.Entry, record *wire.Record, packet []byte, ok bool) {
 	at := r.entries[r.tail&(r.size-1)&^7:]
-	entry := (*wire.Entry)(unsafe.Pointer(&at[0]))
-	size := int(entry.Size)
+	entry = (*wire.Entry)(unsafe.Pointer(&at[0]))
+	size := entry.Size()
 	if size > len(at)-wire.EntrySize-r.record {
 		r.tail = atomic.LoadUint64(&r.control.Head)
-		return 0, nil, nil, false
+		return nil, nil, nil, false
 	}
 	r.tail += uint64(wire.EntryBytes(r.record - wire.RecordSize + size))
 	at = at[wire.EntrySize:]
 	record = (*wire.Record)(unsafe.Pointer(&at[0]))
 	if size == 0 {
-		return entry.Lost, record, nil, true
+		return entry, record, nil, true
 	}
-	return entry.Lost, record, record.PacketOf(at[r.record:][:size:size]), true
+	return entry, record, record.PacketOf(at[r.record:][:size:size]), true
 }
 
 // outerOf is the second half of a record in memory.

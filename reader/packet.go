@@ -12,10 +12,15 @@ type Packet struct {
 	Data []byte
 
 	// Dropped is how many packets that matched found no room in the buffer of the
-	// packet's CPU, since the one before of its program from there. Those behind the
+	// packet's CPU, since the one before of its program from there, or were kept there and
+	// written over, or too old. Those behind the
 	// last packet are in the counters alone. Transport mmap says it where it carries
 	// bytes, and perf where the collection has one program.
 	Dropped uint64
+
+	// Queue is the number of the receive queue that the packet came by, from 1 on, where
+	// transport mmap carries bytes; 0: it is not known.
+	Queue uint16
 }
 
 // ReadPackets is [Reader.Read] with the bytes of the packets. They take some of

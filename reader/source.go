@@ -45,7 +45,7 @@ func (b batch) event(i int) *Event {
 	if b.packets == nil {
 		return &b.events[i]
 	}
-	b.packets[i].Data, b.packets[i].Dropped = nil, 0
+	b.packets[i].Data, b.packets[i].Dropped, b.packets[i].Queue = nil, 0, 0
 	return &b.packets[i].Event
 }
 
@@ -60,7 +60,7 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 	}
 	packets := b.packets[i:][:len(records)]
 	for j := range records {
-		packets[j].Data, packets[j].Dropped = nil, 0
+		packets[j].Data, packets[j].Dropped, packets[j].Queue = nil, 0, 0
 		packets[j].Event.set(&records[j], stamp)
 	}
 }

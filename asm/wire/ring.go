@@ -36,7 +36,7 @@ func RingBytes(slots int) int { return RingSize + slots*RecordSize }
 func RingSlots(bytes int) int { return (bytes - RingSize) / RecordSize }
 
 // Entry precedes each record in a ring that carries packet bytes, in which Head, Tail
-// and Wake count bytes: entry, record and as many bytes of the packet as Size says,
+// and Wake count bytes: entry, record and as many bytes of the packet as [Entry.Size] says,
 // up to a multiple of 8. An entry begins at its number modulo the ring's size, a power of
 // two, and lies in one piece: behind the ring there is room for one that begins
 // before its end. So much of the ring's beginning is then not used.
@@ -44,9 +44,22 @@ func RingSlots(bytes int) int { return (bytes - RingSize) / RecordSize }
 // A record of [InnerRecordSize] bytes has its second half before the packet's bytes, and Size
 // does not count it. The [EntrySize] bytes and the record at Head are always free: they are the program's.
 type Entry struct {
-	Size uint32 // bytes of the packet that follow the record
-	Lost uint32 // lower half of Counters.Lost of the program and CPU, before this one
+	SizeQueue uint32 // see Size and Queue
+	Lost      uint32 // lower half of Counters.Lost of the program and CPU, before this one
 }
+
+// Parts of [Entry.SizeQueue].
+const (
+	QueueShift = 20
+	MaxQueue   = 1<<(32-QueueShift) - 1
+)
+
+// Size is how many bytes of the packet follow the record.
+func (e *Entry) Size() int { return int(e.SizeQueue & (1<<QueueShift - 1)) }
+
+// Queue is the number of the receive queue that the packet came by, from 1 on; 0: it is not
+// known, or above [MaxQueue].
+func (e *Entry) Queue() uint16 { return uint16(e.SizeQueue >> QueueShift) }
 
 // In a ring that is kept ([ReaderKeep]) the program takes no notice of who reads, and
 // writes over the oldest entries. In place of Lost an entry has how many bytes the one

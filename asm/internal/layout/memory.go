@@ -29,7 +29,7 @@ const (
 
 // Offsets in [wire.Entry].
 const (
-	OffEntrySize = unsafe.Offsetof(wire.Entry{}.Size)
+	OffEntrySize = unsafe.Offsetof(wire.Entry{}.SizeQueue)
 	OffEntryLost = unsafe.Offsetof(wire.Entry{}.Lost)
 )
 

@@ -12,6 +12,7 @@ import (
 type Interface struct {
 	names.Interface        // without a name: unknown
 	Speed           uint64 // bits per second; 0: unknown
+	Queues          int    // to receive; 0: unknown
 	RawIP           bool   // its packets begin with their IP header
 
 	recorded bool     // in a file, of which are:

@@ -12,6 +12,7 @@ const (
 	packetFlags   = 2
 	packetDropped = 4
 	packetNumber  = 5
+	packetQueue   = 6
 	packetVerdict = 7
 )
 
@@ -20,7 +21,8 @@ const (
 // none is missing.
 func (w *Writer) fate(p *reader.Packet) *Options {
 	numbered := w.ring != nil && w.count != nil
-	if !numbered && p.Dropped == 0 && p.Direction == wire.NoDirection && p.Verdict == wire.NoVerdict {
+	queued := p.Queue > 0 && w.interfaces[w.last.number].Queues > 1
+	if !numbered && !queued && p.Dropped == 0 && p.Direction == wire.NoDirection && p.Verdict == wire.NoVerdict {
 		return nil // as most are
 	}
 	const (
@@ -39,6 +41,9 @@ func (w *Writer) fate(p *reader.Packet) *Options {
 	}
 	if numbered {
 		b = appendNumber(b, packetNumber, w.packets)
+	}
+	if queued {
+		b = appendOption(b, packetQueue, little.AppendUint32(make([]byte, 0, 4), uint32(p.Queue-1)))
 	}
 	if p.Verdict != wire.NoVerdict {
 		var value [9]byte

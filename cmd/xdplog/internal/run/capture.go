@@ -98,7 +98,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			named := names.Interface{Index: a.Index(), Name: a.Interface()}
 			interfaces = append(interfaces, named)
 			raw := o.Program.IsRawIP(number)
-			recorded = append(recorded, capfile.Interface{Interface: named, Speed: a.Speed(), RawIP: raw})
+			recorded = append(recorded, capfile.Interface{Interface: named, Speed: a.Speed(), Queues: a.Queues(), RawIP: raw})
 			if raw {
 				headerless = append(headerless, named.Index)
 			}
