@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// timeout bounds every wait. Nothing takes this long where all is well.
-const timeout = 10 * time.Second
+// timeout bounds every wait. Nothing takes this long where all is well, but on an emulated
+// machine whose host has other things to do.
+var timeout = map[bool]time.Duration{false: 10 * time.Second, true: 40 * time.Second}[os.Getenv(machineEnv) == "own"]
 
 // A lab is two network namespaces and veth pairs between them:
 //
