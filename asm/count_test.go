@@ -27,8 +27,11 @@ type (
 
 // expected counts a frame as the program should. A conversation is begun by who is
 // seen first.
-func expected(table map[counted]sum, by wire.CountBy, frame []byte) {
+func expected(table map[counted]sum, by wire.CountBy, frame []byte, inner bool) {
 	r := oracle.Decode(frame, len(frame))
+	if inner {
+		r = oracle.DecodeInner(frame, len(frame)).Record
+	}
 	ip := r.Flags & (wire.FlagIPv4 | wire.FlagIPv6)
 	var c counted
 	switch by {
@@ -126,6 +129,8 @@ func TestCount(t *testing.T) {
 		t.Run("XDP, tag beside", func(t *testing.T) { testCount(t, metadataPlaces(t)["tag beside"]) })
 	}
 	t.Run("XDP", func(t *testing.T) { testCount(t, Config{NoFrags: !takesFrags()}.slot()) })
+	t.Run("inner, XDP", func(t *testing.T) { testCount(t, Config{Inner: true, NoFrags: !takesFrags()}.slot()) })
+	t.Run("inner, tc", func(t *testing.T) { testCount(t, newTCIngress(Config{Inner: true})) })
 }
 
 func testCount(t *testing.T, at place) {
@@ -136,7 +141,7 @@ func testCount(t *testing.T, at place) {
 		asSeen = onWire
 	}
 	for by := range wire.ByVerdict {
-		cfg := Config{All: true, Count: &Count{By: by, Rows: 1 << 14, Seed: 7}}
+		cfg := Config{All: true, Inner: at.Inner(), Count: &Count{By: by, Rows: 1 << 14, Seed: 7}}
 		coll, table := setupCount(t, cfg, at)
 		if slot {
 			install(t, coll.Programs[ProgramName])
@@ -145,6 +150,12 @@ func testCount(t *testing.T, at place) {
 		var frames [][]byte
 		for _, fixture := range oracle.Fixtures() {
 			frames = append(frames, fixture.Frame)
+		}
+		if cfg.Inner {
+			generator.Tunnels = true
+			for _, fixture := range oracle.InnerFixtures() {
+				frames = append(frames, fixture.Frame)
+			}
 		}
 		for range 2000 {
 			if frame := generator.Append(nil); len(frame) >= oracle.Shortest {
@@ -155,7 +166,7 @@ func testCount(t *testing.T, at place) {
 		for round := range 2 { // the second finds the first table again, emptied
 			want, got := make(map[counted]sum), make(map[counted]sum)
 			for _, frame := range frames {
-				expected(want, by, asSeen(frame))
+				expected(want, by, asSeen(frame), cfg.Inner)
 				if _, err := coll.Programs[ProgramName].Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+512)}); err != nil {
 					t.Fatal(err)
 				}

@@ -1,12 +1,15 @@
 package asm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/cilium/ebpf"
 
 	"github.com/xdplog/xdplog/asm/filter"
 	"github.com/xdplog/xdplog/asm/internal/filtertest"
@@ -200,5 +203,68 @@ func TestInnerPrograms(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestInnerListings: the verifier takes filters of all kinds at every place, and they say of
+// tunnels, whole and cut, what the evaluator says.
+func TestInnerListings(t *testing.T) {
+	frames := oracle.InnerFixtures()
+	for name, expression := range filterListings {
+		t.Run(name, func(t *testing.T) {
+			f := parseFilter(t, expression)
+			for _, noFrags := range []bool{false, true} {
+				c, err := newCompiled(Config{Filter: f, Inner: true, NoFrags: noFrags})
+				if err != nil {
+					t.Fatalf("%+v", err)
+				}
+				for i, fixture := range frames {
+					for _, length := range []int{len(fixture.Frame), max(shortestRun, len(fixture.Frame)-i%40)} {
+						if err := c.check(fixture.Frame[:length], math.MaxInt); err != nil {
+							t.Errorf("%s: %v", fixture.Name, err)
+						}
+					}
+				}
+				c.close()
+			}
+			spec, err := Program(Config{Filter: f, Inner: true, Place: TCIngress})
+			if err != nil {
+				t.Fatal(err)
+			}
+			load(t, spec)
+		})
+	}
+}
+
+// TestInnerBytes: a packet's bytes are the whole packet's, also where a tag is beside it.
+func TestInnerBytes(t *testing.T) {
+	all := oracle.InnerFixtures()
+	frame := all[slices.IndexFunc(all, func(f oracle.Fixture) bool { return f.Name == "vxlan in IPv4: ipv4/udp" })].Frame
+	for name, at := range map[string]place{
+		"XDP":        Config{Inner: true, NoFrags: !takesFrags()}.slot(),
+		"tc":         trafficControl{copied: copied{true}},
+		"tag beside": tagged{trafficControl{copied: copied{true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := frame
+			if name == "tag beside" {
+				want = onWire(frame)
+			}
+			m := newTCMachine(t, Config{All: true, Inner: true, SnapLen: 1000}, at)
+			if _, err := m.program.Run(&ebpf.RunOptions{Data: frame, DataOut: make([]byte, 512)}); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.events.ReadInto(&m.sample); err != nil {
+				t.Fatal(err)
+			}
+			var record wire.InnerRecord
+			if err := record.Decode(m.sample.RawSample); err != nil {
+				t.Fatal(err)
+			}
+			got := record.Packet(m.sample.RawSample[wire.OuterSize:])
+			if !bytes.Equal(got, want) || record.Outer.Tunnel == wire.NoTunnel {
+				t.Errorf("of %+v\n got %x\nwant %x", record, got, want)
+			}
+		})
 	}
 }
