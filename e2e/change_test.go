@@ -287,7 +287,7 @@ func TestCPUOffline(t *testing.T) {
 		}
 		set(t, "0")
 		second := start(t, lab.right, "-i", right(1), "-o", "json", "--transport", transport.String()).listens(t)
-		if _, err := os.Stat("/sys/devices/system/cpu/cpu2"); err == nil { // above one that is offline
+		if state, _ := os.ReadFile("/sys/devices/system/cpu/cpu2/online"); string(state) == "1\n" { // above one that is offline
 			lab.pinLeft(t, 2)
 			reads(0, capture)
 			reads(1, second)
