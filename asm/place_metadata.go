@@ -28,8 +28,8 @@ type Metadata struct {
 // which know nothing of all this, see that frame.
 type asked struct {
 	xdpSlot
-	inPlace bool  // packets with a tag are parsed where they lie, too
-	looked  *bool // set when code asks for bytes by their place; nil: nobody wants to know
+	inPlace bool              // packets with a tag are parsed where they lie, too
+	looked  *bool             // set when code asks for bytes by their place; nil: nobody wants to know
 	vlanTag []bpf.Instruction // is given ctx, and pointers to TPID and TCI; leaves 0 in r0 where there is one
 }
 

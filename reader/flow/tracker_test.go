@@ -141,7 +141,9 @@ func TestApart(t *testing.T) {
 		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.VXLAN, ID: 7, HasID: true} },
 		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.VXLAN, ID: 8, HasID: true} },
 		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.Geneve, ID: 8, HasID: true} },
-		func(e *reader.Event) { e.Tunnel = reader.Tunnel{Kind: wire.GTPU, ID: uint32(e.Source.Port()), HasID: true} },
+		func(e *reader.Event) {
+			e.Tunnel = reader.Tunnel{Kind: wire.GTPU, ID: uint32(e.Source.Port()), HasID: true}
+		},
 		func(e *reader.Event) { e.Protocol = 132 },
 		func(e *reader.Event) {
 			e.HasPorts = false
