@@ -107,7 +107,7 @@ func build(dir, arch string) error {
 
 // pack writes the files of a guest: what was built, a kernel's modules, and others' programs.
 func pack(built, cache string, k kernel, tests choice) error {
-	kernelDir := folder(cache, k)
+	kernelDir, m := folder(cache, k), k.machine
 	var files archive
 	var jobs strings.Builder
 	for _, s := range suites {
@@ -129,7 +129,11 @@ func pack(built, cache string, k kernel, tests choice) error {
 	if err != nil {
 		return err
 	}
-	for i, module := range slices.Concat(modules, extraModules) {
+	drivers := slices.Clone(busModules)
+	for _, c := range m.cards() {
+		drivers = append(drivers, c.module)
+	}
+	for i, module := range slices.Concat(modules, extraModules, drivers) {
 		there, err := loads.add(module)
 		if err == nil && !there && i < len(modules) {
 			err = fmt.Errorf("the kernel has no module %s", module)
@@ -147,9 +151,9 @@ func pack(built, cache string, k kernel, tests choice) error {
 		}
 	}
 	files.add("/jobs", 0o644, []byte(jobs.String()))
-	variables := environment
+	variables := append(slices.Clone(environment), m.cardEnvironment())
 	if times := os.Getenv(killsEnv); times != "" {
-		variables = append(slices.Clone(environment), killsEnv+"="+times)
+		variables = append(variables, killsEnv+"="+times)
 	}
 	files.add("/environment", 0o644, []byte(strings.Join(variables, "\n")))
 
@@ -163,7 +167,7 @@ func pack(built, cache string, k kernel, tests choice) error {
 
 // boot runs a guest to its end, and returns what its console said, which is
 // kept beside the kernel, too.
-func (m machine) boot(kernelDir string) (*report, error) {
+func (m machine) boot(emulator []string, kernelDir string) (*report, error) {
 	log, err := os.Create(filepath.Join(kernelDir, console))
 	if err != nil {
 		return nil, err
@@ -171,7 +175,8 @@ func (m machine) boot(kernelDir string) (*report, error) {
 	defer log.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, m.qemu, append(m.args,
+	args := slices.Concat(emulator[1:], m.args, m.cardArguments())
+	cmd := exec.CommandContext(ctx, emulator[0], append(args,
 		"-accel", m.accelerator(), "-smp", "2", "-m", "1024",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", filepath.Join(kernelDir, vmlinuz), "-initrd", filepath.Join(kernelDir, initrd),
@@ -182,7 +187,11 @@ func (m machine) boot(kernelDir string) (*report, error) {
 		return nil, err
 	}
 	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if m.taps {
+		start = func() error { return startAmidTaps(cmd) }
+	}
+	if err := start(); err != nil {
 		return nil, fmt.Errorf("start QEMU (package qemu-system-x86, -arm, -ppc or -misc): %w", err)
 	}
 	r, readErr := parse(io.TeeReader(output, log))

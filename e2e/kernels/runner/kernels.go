@@ -26,17 +26,21 @@ type machine struct {
 	qemu    string   // the program, and the package that it is in
 	args    []string // its arguments, but for those of every machine
 	console string
+
+	taps     bool // the host lets it have taps
+	allCards bool // has every NIC that QEMU has, and Debian's ordinary kernels, which have their drivers
 }
 
-// Debian has small kernels, for clouds, for two of them.
+// Debian has small kernels, for clouds, for two of them, which have hardly any drivers of NICs.
 var (
-	amd64   = machine{"amd64", "amd64", "-cloud-amd64", "qemu-system-x86_64", []string{"-M", "pc", "-cpu", "max"}, "ttyS0"}
-	arm64   = machine{"arm64", "arm64", "-cloud-arm64", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "cortex-a57"}, "ttyAMA0"}
-	s390x   = machine{"s390x", "s390x", "-s390x", "qemu-system-s390x", []string{"-M", "s390-ccw-virtio", "-cpu", "max"}, "ttysclp0"}
-	riscv64 = machine{"riscv64", "riscv64", "-riscv64", "qemu-system-riscv64", []string{"-M", "virt"}, "ttyS0"}
-	ppc64le = machine{"ppc64le", "ppc64el", "-powerpc64le", "qemu-system-ppc64", []string{"-M", "pseries", "-cpu", "power9"}, "hvc0"}
-	i386    = machine{"386", "i386", "-686-pae", "qemu-system-i386", []string{"-M", "pc", "-cpu", "coreduo"}, "ttyS0"}
-	armhf   = machine{"arm", "armhf", "-armmp-lpae", "qemu-system-arm", []string{"-M", "virt", "-cpu", "cortex-a15"}, "ttyAMA0"}
+	amd64   = machine{arch: "amd64", debian: "amd64", flavour: "-cloud-amd64", qemu: "qemu-system-x86_64", args: []string{"-M", "pc", "-cpu", "max"}, console: "ttyS0"}
+	arm64   = machine{arch: "arm64", debian: "arm64", flavour: "-cloud-arm64", qemu: "qemu-system-aarch64", args: []string{"-M", "virt", "-cpu", "cortex-a57"}, console: "ttyAMA0"}
+	s390x   = machine{arch: "s390x", debian: "s390x", flavour: "-s390x", qemu: "qemu-system-s390x", args: []string{"-M", "s390-ccw-virtio", "-cpu", "max"}, console: "ttysclp0"}
+	riscv64 = machine{arch: "riscv64", debian: "riscv64", flavour: "-riscv64", qemu: "qemu-system-riscv64", args: []string{"-M", "virt"}, console: "ttyS0"}
+	ppc64le = machine{arch: "ppc64le", debian: "ppc64el", flavour: "-powerpc64le", qemu: "qemu-system-ppc64", args: []string{"-M", "pseries", "-cpu", "power9"}, console: "hvc0"}
+	i386    = machine{arch: "386", debian: "i386", flavour: "-686-pae", qemu: "qemu-system-i386", args: []string{"-M", "pc", "-cpu", "coreduo"}, console: "ttyS0"}
+	armhf   = machine{arch: "arm", debian: "armhf", flavour: "-armmp-lpae", qemu: "qemu-system-arm", args: []string{"-M", "virt", "-cpu", "cortex-a15"}, console: "ttyAMA0"}
+	nics    = machine{arch: "amd64", debian: "amd64", flavour: "-amd64", qemu: "qemu-system-x86_64", args: []string{"-M", "q35", "-cpu", "max"}, console: "ttyS0", allCards: true}
 
 	image = []string{"linux-image-"}
 	split = []string{"linux-binary-", "linux-modules-"}
@@ -60,16 +64,21 @@ func kernels() []kernel {
 		{series: "6.12-ppc64el", machine: ppc64le, suite: "trixie", prefixes: image, pinned: "6.12.117+deb13", others: "6.12."},
 		{series: "6.1-i386", machine: i386, suite: "bookworm", prefixes: image, pinned: "6.1.0-50", others: "6.1."}, // 32 bits
 		{series: "6.12-armhf", machine: armhf, suite: "trixie", prefixes: image, pinned: "6.12.117+deb13", others: "6.12."},
+
+		{series: "5.10-nics", machine: nics, suite: "bullseye", prefixes: image, pinned: "5.10.0-30", others: "5.10.", oldest: true},
+		{series: "6.1-nics", machine: nics, suite: "bookworm", prefixes: image, pinned: "6.1.0-50", others: "6.1."},
+		{series: "6.12-nics", machine: nics, suite: "trixie", prefixes: image, pinned: "6.12.117+deb13", others: "6.12."},
+		{series: "7.3-nics", machine: nics, suite: "trixie-backports", prefixes: split, pinned: "7.3.4+deb13", others: "7."},
 	}
 }
 
-// choose returns the kernels that are named, and where none is, all for amd64.
-func choose(names []string) (chosen []kernel, err error) {
+// choose returns the kernels that are named, and where none is, the small ones for amd64.
+func choose(named []string) (chosen []kernel, err error) {
 	all := kernels()
-	if len(names) == 0 {
-		return slices.DeleteFunc(all, func(k kernel) bool { return k.machine.arch != "amd64" }), nil
+	if len(named) == 0 {
+		return slices.DeleteFunc(all, func(k kernel) bool { return k.machine.arch != "amd64" || k.machine.allCards }), nil
 	}
-	for _, name := range names {
+	for _, name := range named {
 		i := slices.IndexFunc(all, func(k kernel) bool { return k.series == name })
 		if i < 0 {
 			return nil, fmt.Errorf("no kernel %s: there are %s", name, seriesOf(all))
@@ -87,6 +96,9 @@ func seriesOf(kernels []kernel) string {
 	return strings.Join(names, ", ")
 }
 
+// flavours are how names of other kernels end before what ours end in.
+var flavours = []string{"-cloud", "-rt"}
+
 // packages returns the names of a release's packages.
 func (k kernel) packages(release string) []string {
 	var names []string
@@ -103,6 +115,9 @@ func (k kernel) release(available []string) (string, error) {
 		rest, isOurs := strings.CutPrefix(name, k.prefixes[0]+k.others)
 		rest, hasFlavour := strings.CutSuffix(rest, k.machine.flavour)
 		release := k.others + rest
+		if slices.ContainsFunc(flavours, func(f string) bool { return strings.HasSuffix(rest, f) }) {
+			continue
+		}
 		if isOurs && hasFlavour && !slices.ContainsFunc(k.packages(release), func(p string) bool { return !slices.Contains(available, p) }) {
 			releases = append(releases, release)
 		}

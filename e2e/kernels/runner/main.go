@@ -1,7 +1,8 @@
 // Command runner runs the tests of packages asm, reader, live and loader, and those
 // of the whole path in e2e, under other kernels than the machine's: Debian's,
 // unmodified, in QEMU. It is make kernels; its arguments are the kernels to run
-// (5.10, 6.12-arm64: they stand in kernels.go), where there are none those for amd64.
+// (5.10, 6.12-arm64: they stand in kernels.go; 6.12-nics has every NIC that QEMU has),
+// where there are none the small ones for amd64.
 //
 // It runs in the repository's root, and needs the Go toolchain, apt, xz and
 // QEMU, and no rights. Kernels are kept in the user's cache directory, below
@@ -58,13 +59,23 @@ func run(names []string, tests choice) error {
 			return err
 		}
 	}
+	taps := mayTap()
+	for i := range chosen {
+		chosen[i].machine.taps = chosen[i].machine.allCards && taps
+	}
+	emulators := map[string][]string{} // by kernel
+	for _, k := range chosen {
+		if emulators[k.series], err = k.machine.emulator(cache); err != nil {
+			return err
+		}
+	}
 	return runAll(chosen, func(k kernel) error {
 		dir := folder(cache, k)
 		begin := time.Now()
 		if err := pack(filepath.Join(built, k.machine.arch), cache, k, tests); err != nil {
 			return fmt.Errorf("make the guest's files: %w", err)
 		}
-		r, err := k.machine.boot(dir)
+		r, err := k.machine.boot(emulators[k.series], dir)
 		if r == nil {
 			return err
 		}

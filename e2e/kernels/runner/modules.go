@@ -25,7 +25,11 @@ var extraModules = []string{
 
 // moduleFolders are those of a kernel's modules that may be needed, or be what one
 // that is needed depends on.
-var moduleFolders = []string{"/kernel/net/", "/kernel/drivers/net/", "/kernel/lib/", "/kernel/crypto/", "/kernel/arch/"}
+var moduleFolders = []string{
+	"/kernel/net/", "/kernel/drivers/net/", "/kernel/lib/", "/kernel/crypto/", "/kernel/arch/",
+	// What drivers of NICs need: their buses, clocks, and what is in their chips.
+	"/kernel/drivers/virtio/", "/kernel/drivers/usb/", "/kernel/drivers/ptp/", "/kernel/drivers/pps/", "/kernel/drivers/dca/", "/kernel/drivers/i2c/",
+}
 
 // moduleFile reports whether a file in a package is a module that may be needed.
 func moduleFile(name string) bool {

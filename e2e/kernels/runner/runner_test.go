@@ -18,6 +18,7 @@ func TestRelease(t *testing.T) {
 	}
 	floor := kernel{series: "5.10", machine: amd64, prefixes: image, pinned: "5.10.0-30", others: "5.10.", oldest: true}
 	newest := kernel{series: "7.3", machine: amd64, prefixes: split, pinned: "7.3.4+deb13", others: "7."}
+	ordinary := kernel{series: "6.1-nics", machine: nics, prefixes: image, others: "6.1."}
 	for _, c := range []struct {
 		kernel    kernel
 		available []string
@@ -28,6 +29,7 @@ func TestRelease(t *testing.T) {
 		{floor, images("6.1.0-47"), ""},
 		{newest, []string{"linux-binary-7.10.1+deb13-cloud-amd64", "linux-modules-7.10.1+deb13-cloud-amd64", "linux-binary-7.9.2+deb13-cloud-amd64", "linux-modules-7.9.2+deb13-cloud-amd64"}, "7.10.1+deb13"},
 		{newest, []string{"linux-binary-7.3.4+deb13-cloud-amd64"}, ""}, // its modules are missing
+		{ordinary, append(images("6.1.0-47", "6.1.0-50"), "linux-image-6.1.0-51-rt-amd64"), "6.1.0-50"},
 	} {
 		got, err := c.kernel.release(c.available)
 		if got != c.want || (err == nil) != (c.want != "") {
@@ -119,5 +121,23 @@ func TestReportOfCrash(t *testing.T) {
 	}
 	if r, err := parse(strings.NewReader("guest: done\n")); err == nil && r.ok() {
 		t.Error("a report without a test is good")
+	}
+}
+
+// TestCards: small guests have few cards, and none has one at a tap that may not be.
+func TestCards(t *testing.T) {
+	if got, want := amd64.cardEnvironment(), cardsEnv+"=virtio-net-pci=52:54:00:00:00:02,52:54:00:00:00:01 vmxnet3=52:54:00:00:01:02,52:54:00:00:01:01 "; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := arm64.cardEnvironment(); got != cardsEnv+"=" {
+		t.Errorf("of arm64: %s", got)
+	}
+	if got := nics.cardEnvironment(); strings.Contains(got, manyQueues) || !strings.Contains(got, " igb=") {
+		t.Errorf("without taps: %s", got)
+	}
+	tapped := nics
+	tapped.taps = mayTap()
+	if got := tapped.cardEnvironment(); strings.Contains(got, manyQueues) != tapped.taps {
+		t.Errorf("taps %v: %s", tapped.taps, got)
 	}
 }
