@@ -10,7 +10,7 @@ FUZZTIME    = 1m
 # Git refuses to speak of a clone that is somebody else's.
 VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
 
-.PHONY: all build demo man test race kernels kernels-short devices fuzz fuzz-text lint vuln cross bench figures soak clean
+.PHONY: all build demo man test race kernels kernels-short devices devices-short fuzz fuzz-text lint vuln cross bench figures soak clean
 
 all: build
 
@@ -38,8 +38,10 @@ CORE = LoadedProgram|LostIsCounted|Count|CountFull|PacketRing|Keep|Census|TopBy|
 kernels-short: ## the most telling tests under the oldest kernel and one more, in some minutes
 	go run ./e2e/kernels/runner -run '^Test($(CORE))$$' 5.10 6.1
 
-devices: ## what xdplog sees on each kind of device, compared with docs/devices.md, under two kernels in QEMU
-	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels)$$' 6.12 7.3
+devices: ## what xdplog sees on each kind of device and NIC, compared with docs/devices.md, under two kernels in QEMU
+	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs)$$' 6.12-nics 7.3-nics
+devices-short: ## the same on one small kernel and the NICs that it has drivers of, in some minutes
+	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs)$$' 6.12
 
 fuzz: ## the parser against the oracle until stopped; XDPLOG_FUZZ_SEED=N repeats a run; needs root
 	XDPLOG_E2E=required XDPLOG_FUZZ_PACKETS=0 go test -count=1 -timeout 0 -v -run '^TestDifferential$$' ./asm

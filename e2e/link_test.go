@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -204,4 +206,35 @@ func (th *thread) change(t testing.TB, name string, what func(netlink.Link) erro
 	if err != nil {
 		t.Fatalf("change %s: %v", name, err)
 	}
+}
+
+// carrierChanges is how often right0's link has come or gone.
+func (l *lab) carrierChanges(t *testing.T) (n uint32) {
+	t.Helper()
+	const carrierChanges = 35 // IFLA_CARRIER_CHANGES, if_link.h
+	err := l.right.do(func() error {
+		link, err := netlink.LinkByName(right(0))
+		if err != nil {
+			return err
+		}
+		request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK)
+		about := nl.NewIfInfomsg(unix.AF_UNSPEC)
+		about.Index = int32(link.Attrs().Index)
+		request.AddData(about)
+		answers, err := request.Execute(unix.NETLINK_ROUTE, 0)
+		if err != nil {
+			return err
+		}
+		attributes, err := nl.ParseRouteAttr(answers[0][unix.SizeofIfInfomsg:])
+		for _, a := range attributes {
+			if a.Attr.Type == carrierChanges {
+				n = binary.NativeEndian.Uint32(a.Value)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
