@@ -72,15 +72,17 @@ type Packets struct {
 	// Counters are the selector's after these packets.
 	Counters wire.Counters
 
-	chunk  []byte // where the packets are
-	cooked []byte // where frames are that stand for packets
-	blocks []block
-	mores  []more // of the packets
+	chunk    []byte // where the packets are
+	cooked   []byte // where frames are that stand for packets
+	blocks   []block
+	comments [][]byte // on sections
+	mores    []more   // of the packets
 }
 
 // reset makes them empty, but for what they keep of memory: not more than is usual.
 func (p *Packets) reset() {
 	p.List, p.Found, p.Err, p.cooked, p.blocks = p.List[:0], nil, nil, p.cooked[:0], nil
+	p.comments = nil
 	p.mores = p.mores[:0]
 	if cap(p.chunk) > 2*chunkSize {
 		p.chunk = nil
@@ -88,7 +90,7 @@ func (p *Packets) reset() {
 }
 
 // something says whether there is anything in them.
-func (p *Packets) something() bool { return len(p.List)+len(p.Found)+len(p.blocks) > 0 }
+func (p *Packets) something() bool { return len(p.List)+len(p.Found)+len(p.blocks)+len(p.comments) > 0 }
 
 // memory is where a chunk of at least so many bytes is to be read to.
 func (p *Packets) memory(least int) []byte {

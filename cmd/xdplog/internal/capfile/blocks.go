@@ -45,8 +45,8 @@ func finish(b []byte, start int) []byte {
 // endOptions ends the options of a block, which has some.
 func endOptions(b []byte) []byte { return little.AppendUint32(b, optionEnd) }
 
-// appendSection appends a Section Header Block (4.1).
-func appendSection(b []byte) []byte {
+// appendSection appends a Section Header Block (4.1), with comments.
+func appendSection(b []byte, comments [][]byte) []byte {
 	const hardware, os, application = 2, 3, 4
 	b, start := begin(b, blockSection)
 	b = little.AppendUint32(b, byteOrderMagic)
@@ -56,6 +56,9 @@ func appendSection(b []byte) []byte {
 	b = appendOption(b, hardware, []byte(runtime.GOARCH))
 	b = appendOption(b, os, []byte(runtime.GOOS))
 	b = appendOption(b, application, []byte("xdplog "+version.Own().Number))
+	for _, comment := range comments {
+		b = appendOption(b, optionComment, comment)
+	}
 	return finish(endOptions(b), start)
 }
 

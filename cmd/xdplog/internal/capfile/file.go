@@ -39,12 +39,13 @@ type File struct {
 		read(*scanner, *File) (packet, error)
 		quick(*scanner, *File, *Selection)
 	}
-	link    linkType // of the first interface that is read
-	snap    uint32
-	packets uint64              // read so far, also those left out
-	left    map[linkType]uint64 // left out, by link type
-	ids     int                 // of interfaces that packets were read from
-	batch   *Packets            // being filled
+	link     linkType // of the first interface that is read
+	snap     uint32
+	packets  uint64              // read so far, also those left out
+	left     map[linkType]uint64 // left out, by link type
+	ids      int                 // of interfaces that packets were read from
+	uncopied int                 // blocks that belong to a copy of the file, and are not known here
+	batch    *Packets            // being filled
 }
 
 // packet is one as the file has it, in the scanner's memory.
@@ -186,8 +187,8 @@ func (f *File) openNg() error {
 				f.link, f.snap = i.link, i.snap
 				return nil
 			}
-		case blockSecrets, blockNames:
-			f.keep(kind, body, g.order)
+		default:
+			f.beside(kind, body, g.order)
 		case blockEnhanced, blockPacket, blockSimple:
 			if len(g.interfaces) == 0 {
 				return errors.New("a packet stands before any interface")
@@ -235,9 +236,31 @@ func (f *File) found(link linkType, name string, options []byte) int {
 	return id
 }
 
-// keep notes a block that belongs to a copy of the file.
-func (f *File) keep(kind uint32, body []byte, order binary.ByteOrder) {
-	f.batch.blocks = append(f.batch.blocks, block{kind, bytes.Clone(body), order})
+// beside notes a block that is no packet: what of it belongs to a copy of the file.
+func (f *File) beside(kind uint32, body []byte, order binary.ByteOrder) {
+	switch kind {
+	case blockSecrets, blockNames:
+		f.batch.blocks = append(f.batch.blocks, block{kind, bytes.Clone(body), order})
+	case blockSection:
+		const fixed = 16
+		for code, value := range options(order, body[min(fixed, len(body)):]) {
+			if code == optionComment {
+				f.batch.comments = append(f.batch.comments, bytes.Clone(value))
+			}
+		}
+	case blockStatistics, blockOnlyHere:
+	default:
+		f.uncopied++
+	}
+}
+
+// Uncopied says what of the file belongs to a copy of it and is not copied, in a line, or ""
+// where nothing is.
+func (f *File) Uncopied() string {
+	if f.uncopied == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: not copied: %d custom blocks, or of kinds that are not known", f.name, f.uncopied)
 }
 
 // leave leaves a packet out.

@@ -49,6 +49,16 @@ func (f Files) Left() (lines []string, err error) {
 	return lines, err
 }
 
+// Uncopied says what of the files belongs to a copy and is not copied, in a line for each.
+func (f Files) Uncopied() (lines []string) {
+	for _, file := range f {
+		if line := file.Uncopied(); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 // Close closes all. Nobody may be reading them.
 func (f Files) Close() {
 	for _, file := range f {

@@ -7,8 +7,9 @@ import (
 
 // A form is how packets stand in a file that is written.
 type form interface {
-	// head appends what a file begins with, where it has packets of these interfaces.
-	head(b []byte, interfaces []Interface) []byte
+	// head appends what a file begins with, where it has packets of these interfaces, with
+	// comments on it.
+	head(b []byte, interfaces []Interface, comments [][]byte) []byte
 
 	// describe appends what is said of one more interface.
 	describe(b []byte, i Interface) []byte
@@ -37,8 +38,8 @@ type ngForm struct {
 	filter  string
 }
 
-func (f ngForm) head(b []byte, interfaces []Interface) []byte {
-	b = appendSection(b)
+func (f ngForm) head(b []byte, interfaces []Interface, comments [][]byte) []byte {
+	b = appendSection(b, comments)
 	for _, i := range interfaces {
 		b = f.describe(b, i)
 	}
@@ -63,7 +64,7 @@ func (f ngForm) also(b []byte, from block) []byte { return appendCopy(b, from) }
 // one link type, and no more of interfaces; nor anything else.
 type pcapForm struct{ snapLen int }
 
-func (f pcapForm) head(b []byte, interfaces []Interface) []byte {
+func (f pcapForm) head(b []byte, interfaces []Interface, _ [][]byte) []byte {
 	link := linkEthernet
 	if len(interfaces) > 0 {
 		link = interfaces[0].linkType()

@@ -39,8 +39,8 @@ func (m *maker) option(code uint16, value []byte) []byte {
 	return append(b, make([]byte, -len(value)&3)...)
 }
 
-func (m *maker) section(minor uint16) *maker {
-	return m.block(blockSection, m.u32(byteOrderMagic), m.u16(1), m.u16(minor), m.u64(1<<64-1))
+func (m *maker) section(minor uint16, options ...[]byte) *maker {
+	return m.block(blockSection, m.u32(byteOrderMagic), m.u16(1), m.u16(minor), m.u64(1<<64-1), bytes.Join(options, nil))
 }
 
 func (m *maker) iface(link linkType, options ...[]byte) *maker {
@@ -286,11 +286,12 @@ func TestBrokenBlocks(t *testing.T) {
 func TestCopy(t *testing.T) {
 	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 		m := &maker{order: order}
-		m.section(0).block(blockSecrets, m.u32(0x544c534b), m.u32(4), []byte("KEYS"))
+		m.section(0, m.option(optionComment, []byte("from the lab")), m.option(3, []byte("Plan 9"))).block(blockSecrets, m.u32(0x544c534b), m.u32(4), []byte("KEYS"))
 		m.iface(linkSLL, m.option(interfaceName, []byte("any")), m.option(3, []byte("all of them")), m.option(interfaceSpeed, m.u64(1e9)))
 		sll := append([]byte{0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0}, datagram[14:]...)
 		m.packet(0, 5, sll, m.option(optionComment, []byte("look")), m.option(2, m.u32(1)), m.option(5, m.u64(77)))
 		m.block(blockNames, m.u16(1), m.u16(7), []byte{192, 0, 2, 1, 'a', 0, 0, 0}, m.u32(0))
+		m.block(0xbad, []byte("ours")).block(blockOnlyHere, []byte("ours")).section(0, m.option(optionComment, []byte("and on")))
 
 		name := filepath.Join(t.TempDir(), "in")
 		if err := os.WriteFile(name, m.b, 0o600); err != nil {
@@ -331,6 +332,14 @@ func TestCopy(t *testing.T) {
 		file, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if section := optionsOf(t, file, blockSection, 24); len(section) != 1 || section[0][optionComment] != "and on" || section[0][3] == "Plan 9" ||
+			!bytes.Contains(file, []byte("from the lab")) {
+			t.Errorf("%v: section %v", order, section)
+		}
+		w.Copy(&Packets{comments: [][]byte{[]byte("too late")}})
+		if !strings.HasSuffix(f.Uncopied(), "in: not copied: 1 custom blocks, or of kinds that are not known") || w.Uncopied() != "1 comments on later sections and files are not copied" {
+			t.Errorf("said of what is not copied: %q, %q", f.Uncopied(), w.Uncopied())
 		}
 		interfaces, packets := optionsOf(t, file, blockInterface, 16), optionsOf(t, file, blockEnhanced, 28+len(sll)+len(sll)%4)
 		if len(interfaces) != 1 || interfaces[0][2] != "any" || interfaces[0][3] != "all of them" || interfaces[0][interfaceSpeed] != u64(1e9) {

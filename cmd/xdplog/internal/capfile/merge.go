@@ -106,6 +106,7 @@ func (m *merge) advance(p *part) bool {
 			m.at.Found = append(m.at.Found, i)
 		}
 		m.at.blocks = append(m.at.blocks, p.at.blocks...)
+		m.at.comments = append(m.at.comments, p.at.comments...)
 		if len(p.at.List) > 0 {
 			return true
 		}

@@ -35,6 +35,7 @@ const (
 	blockStatistics = 5
 	blockEnhanced   = 6
 	blockSecrets    = 10
+	blockOnlyHere   = 0x40000bad // a custom block that copies are not to have
 )
 
 // Options, by the block that they are of.
@@ -82,8 +83,8 @@ func (g *ng) read(s *scanner, f *File) (packet, error) {
 			}
 			p.iface, p.cook = i.id, i.cook
 			return p, nil
-		case blockSecrets, blockNames:
-			f.keep(kind, body, g.order)
+		default:
+			f.beside(kind, body, g.order)
 		}
 	}
 }

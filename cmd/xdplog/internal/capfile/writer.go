@@ -31,6 +31,8 @@ type Writer struct {
 	interfaces []written // by number
 	packets    uint64    // in all files
 	blocks     []block   // that each file has behind its head, or is to have
+	comments   [][]byte  // on the section, in its head
+	late       int       // comments that came when the head was written
 	err        error     // of the first write that failed: there is no other
 
 	ring    *ring   // nil: there is one file
@@ -151,7 +153,7 @@ func (w *Writer) head() {
 	for n := range w.interfaces {
 		described[n] = w.interfaces[n].Interface
 	}
-	w.out.add(w.form.head(w.out.blocks, described))
+	w.out.add(w.form.head(w.out.blocks, described, w.comments))
 	for _, b := range w.blocks {
 		w.out.add(w.form.also(w.out.blocks, b))
 	}
@@ -219,8 +221,13 @@ func (w *Writer) add(p *reader.Packet, recorded *Options) (n int, err error) {
 }
 
 // Copy writes what of a file belongs to a copy of it beside its packets: secrets
-// with which to decrypt them, and names of addresses.
+// with which to decrypt them, names of addresses, and comments on the whole.
 func (w *Writer) Copy(p *Packets) {
+	if w.begun && w.ring == nil {
+		w.late += len(p.comments)
+	} else {
+		w.comments = append(w.comments, p.comments...)
+	}
 	if w.begun {
 		for _, b := range p.blocks {
 			w.out.add(w.form.also(w.out.blocks, b))
@@ -229,6 +236,15 @@ func (w *Writer) Copy(p *Packets) {
 	if !w.begun || w.ring != nil {
 		w.blocks = append(w.blocks, p.blocks...)
 	}
+}
+
+// Uncopied says what of files was to be copied and came too late, in a line, or "" where
+// nothing did.
+func (w *Writer) Uncopied() string {
+	if w.late == 0 || w.pcap {
+		return ""
+	}
+	return fmt.Sprintf("%d comments on later sections and files are not copied", w.late)
 }
 
 // End writes what follows the packets: of interfaces that are counted, their statistics.

@@ -102,6 +102,12 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 	err = OneOf(s.run(ctx), s.complete())
 	source.ahead.Close()
 	left, unread := files.Left()
+	if record != nil {
+		left = append(left, files.Uncopied()...)
+		if line := record.Uncopied(); line != "" {
+			left = append(left, line)
+		}
+	}
 	for _, line := range left {
 		if !o.Quiet {
 			fmt.Fprintln(env.Stderr, line)

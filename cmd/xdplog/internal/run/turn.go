@@ -77,13 +77,19 @@ func (s *session) sayRest() {
 
 // sayUnread says how many events were captured and have not been written, because nobody
 // reads them any more. That is no fault: xdplog can't tell one who has seen enough from
-// one who died. What of a file was not written is still there.
+// one who died. What of a file was not written is still there. Of a capture the counters
+// follow, for a pipe that nobody reads has no statistics at its end.
 func (s *session) sayUnread(p *pump) {
 	counters, err := s.source.Counters()
-	if err != nil || s.quiet || len(s.attachments) == 0 || p.missing(counters.Captured) == 0 {
+	if err != nil || s.quiet || len(s.attachments) == 0 {
 		return
 	}
-	fmt.Fprintf(s.Stderr, "nobody reads the output any more: %s\n", p.unwritten(counters.Captured))
+	if p.missing(counters.Captured) > 0 {
+		fmt.Fprintf(s.Stderr, "nobody reads the output any more: %s\n", p.unwritten(counters.Captured))
+	}
+	if s.record != nil && s.record.Pipe() != nil {
+		s.print(p, counters)
+	}
 }
 
 // sayTo returns what says lines on a channel, as far as that has room.
