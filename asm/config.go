@@ -167,7 +167,7 @@ const (
 	PreciseClock  Clock = iota // bpf_ktime_get_ns: to the nanosecond
 	CoarseClock                // bpf_ktime_get_coarse_ns: to the timer tick (Linux 5.11)
 	NoClock                    // none: an event bears the time at which it was read
-	HardwareClock              // the device's own, where it tells ([Metadata]), else as PreciseClock
+	HardwareClock              // the device's own, where it tells (in XDP by Metadata; at tc, Linux 5.16), else as PreciseClock
 )
 
 var clockNames = [...]string{PreciseClock: "precise", CoarseClock: "coarse", NoClock: "none", HardwareClock: "hardware"}

@@ -240,11 +240,26 @@ func (a asked) packet(b *builder, to, size bpf.Register) {
 	b.Block(copied)
 }
 
-// hardwareTime leaves in r0 when the device saw the packet, by its own clock, marked as
-// such; or where it does not say, the time of the kernel's clock.
-func (s xdpSlot) hardwareTime(b *builder) {
-	const slot = layout.FilterSlot - 8 // where the filter's keys are, which are used up
+// deviceTime leaves in r0 when the device saw the packet, by its own clock, marked as
+// such; or where it does not say, the time of the kernel's clock. ask leaves in r0 what it says, 0 where
+// that is nothing, or jumps where it is an error.
+func (b *builder) deviceTime(ask func(none label)) {
 	none, known := b.Fresh("no_hardware_time"), b.Fresh("hardware_time")
+	ask(none)
+	b.JumpIf(bpf.R0, bpf.JEq, 0, none)
+	b.Emit(
+		bpf.LoadImm(bpf.R1, -1<<63, bpf.DWord), // wire.HardwareTime
+		bpf.Or.Reg(bpf.R0, bpf.R1),
+	)
+	b.Jump(known)
+	b.Block(none)
+	b.now(PreciseClock)
+	b.Block(known)
+}
+
+// hardwareTime asks the driver, which may answer with success and no time.
+func (s xdpSlot) hardwareTime(b *builder, none label) {
+	const slot = layout.FilterSlot - 8 // where the filter's keys are, which are used up
 	b.Emit(
 		bpf.Mov.Imm(bpf.R1, 0),
 		bpf.StoreMem(stack, slot, bpf.R1, bpf.DWord),
@@ -256,13 +271,4 @@ func (s xdpSlot) hardwareTime(b *builder) {
 	b.Emit(bpf.Mov.Reg32(bpf.R0, bpf.R0))
 	b.JumpIf(bpf.R0, bpf.JNE, 0, none)
 	b.Note("hardware_time", bpf.LoadMem(bpf.R0, stack, slot, bpf.DWord))
-	b.JumpIf(bpf.R0, bpf.JEq, 0, none) // success without a time: Linux of some drivers says that
-	b.Emit(
-		bpf.LoadImm(bpf.R1, -1<<63, bpf.DWord), // wire.HardwareTime
-		bpf.Or.Reg(bpf.R0, bpf.R1),
-	)
-	b.Jump(known)
-	b.Block(none)
-	b.now(PreciseClock)
-	b.Block(known)
 }

@@ -43,6 +43,7 @@ var (
 	skbData        = layout.Field{Name: "__sk_buff.data", Offset: 76, Size: bpf.Word}         // the Ethernet header
 	skbDataEnd     = layout.Field{Name: "__sk_buff.data_end", Offset: 80, Size: bpf.Word}     // of what can be read directly
 	skbGSOSegments = layout.Field{Name: "__sk_buff.gso_segs", Offset: 164, Size: bpf.Word}    // Linux 5.1
+	skbHWTime      = layout.Field{Name: "__sk_buff.hwtstamp", Offset: 184, Size: bpf.DWord}   // Linux 5.16; 0 where the device did not say
 )
 
 // context is struct __sk_buff, as far as tools want to know.
@@ -164,7 +165,13 @@ func (trafficControl) Copy(b *assemble.Builder, slot int16, size int32) {
 
 func (trafficControl) iface(b *builder, dst bpf.Register) { skbIfindex.LoadRaw(b.Builder, dst, ctx) }
 
-func (trafficControl) time(b *builder, clock Clock) { b.now(clock) }
+func (trafficControl) time(b *builder, clock Clock) {
+	if clock == HardwareClock {
+		b.deviceTime(func(label) { skbHWTime.LoadRaw(b.Builder, bpf.R0, ctx) })
+		return
+	}
+	b.now(clock)
+}
 
 // fate is the direction, whether the tag is beside the packet, and the segments.
 func (t trafficControl) fate(b *builder) {

@@ -223,7 +223,7 @@ func (s xdpSlot) iface(b *builder, dst bpf.Register) {
 
 func (s xdpSlot) time(b *builder, clock Clock) {
 	if clock == HardwareClock && s.stamp != nil {
-		s.hardwareTime(b)
+		b.deviceTime(func(none label) { s.hardwareTime(b, none) })
 		return
 	}
 	b.now(clock)

@@ -49,22 +49,24 @@ type Options struct {
 // Attachment is a program on an interface, and the claim to it. [Attach] makes
 // it; the zero value is attached to nothing, which Close says.
 type Attachment struct {
-	place    asm.Place
-	site     *site
-	stand    stand         // nil: the XDP slot, to which what follows belongs
-	prog     *ebpf.Program // our own descriptor: the caller may close his
-	passer   *passer       // takes its place before it is taken off: see retire; nil: none
-	id       uint32
-	mode     Mode
-	method   Method
-	asks     asm.Metadata  // what the program asks the driver
-	held     bpflink.Link  // by which the program is attached; nil: by netlink
-	refused  *RefusedError // nil: the first mode was taken
-	harm     *HarmError    // nil: native mode was tried, or not wanted
-	returns  *ReturnsError // nil: each packet is seen once
-	offloads offloads      // switched off by the kernel for the program
-	away     atomic.Int64  // ns for which the link was away, of our doing
-	tookOver int
+	place       asm.Place
+	site        *site
+	stand       stand         // nil: the XDP slot, to which what follows belongs
+	prog        *ebpf.Program // our own descriptor: the caller may close his
+	passer      *passer       // takes its place before it is taken off: see retire; nil: none
+	id          uint32
+	mode        Mode
+	method      Method
+	asks        asm.Metadata // what the program asks the driver
+	hardware    *HardwareClock
+	held        bpflink.Link // by which the program is attached; nil: by netlink
+	hardwareErr error
+	refused     *RefusedError // nil: the first mode was taken
+	harm        *HarmError    // nil: native mode was tried, or not wanted
+	returns     *ReturnsError // nil: each packet is seen once
+	offloads    offloads      // switched off by the kernel for the program
+	away        atomic.Int64  // ns for which the link was away, of our doing
+	tookOver    int
 
 	watch   *watch
 	lost    chan error
@@ -151,6 +153,7 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.setHardwareClock(opts.Config.Clock)
 	a.watch.start(a)
 	return a, nil
 }
@@ -427,4 +430,5 @@ func (a *Attachment) release() {
 		a.prog.Close()
 	}
 	a.passer.close()
+	a.hardware.close()
 }

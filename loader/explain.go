@@ -57,6 +57,8 @@ func explainLoad(err, memlock error) error {
 		return explain(err, "%v: this kernel has no maps as large as the buffer, or as a table to count in, which have less than 4 MiB a CPU: ask for less, or take transport ringbuf or perf", unix.E2BIG)
 	case errors.As(err, &verifier) && unknownHelper(verifier) == bpf.FnKtimeGetCoarseNs:
 		return explain(err, "this kernel has no coarse time stamps, which came with Linux 5.11: take precise ones")
+	case errors.As(err, &verifier) && logSays(verifier, "invalid bpf_context access off=184"): // __sk_buff.hwtstamp
+		return explain(err, "this kernel has no hardware time stamps at tc, which came with Linux 5.16: take precise ones")
 	case errors.As(err, &verifier) && unknownAtomic(verifier):
 		return explain(err, "this kernel has no atomics that fetch, which transport mmap takes on %s and which came with Linux 5.12: take ringbuf or perf", runtime.GOARCH)
 	case errors.As(err, &verifier) && errors.Is(err, unix.E2BIG):
@@ -136,8 +138,11 @@ func unknownHelper(err *ebpf.VerifierError) bpf.BuiltinFunc {
 }
 
 // unknownAtomic reports whether the verifier knows no atomic but the plain add.
-func unknownAtomic(err *ebpf.VerifierError) bool {
-	return slices.ContainsFunc(err.Log, func(line string) bool { return strings.Contains(line, "BPF_STX uses reserved fields") })
+func unknownAtomic(err *ebpf.VerifierError) bool { return logSays(err, "BPF_STX uses reserved fields") }
+
+// logSays reports whether the verifier does.
+func logSays(err *ebpf.VerifierError, words string) bool {
+	return slices.ContainsFunc(err.Log, func(line string) bool { return strings.Contains(line, words) })
 }
 
 // oneLine is err, with its line breaks made spaces.

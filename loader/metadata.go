@@ -11,7 +11,8 @@ import (
 // Metadata is what programs may ask drivers of each packet beside its bytes: for each
 // attachment what the driver of its interface says that it tells, and nothing where that
 // is nothing, or [Attach] would put no program into the XDP slot natively. It is for
-// [asm.Config.Metadata] of a program for each of them; nil is of none.
+// [asm.Config.Metadata] of a program for each of them; nil is of none. Of their Config the
+// clock counts: none but [asm.HardwareClock] takes times.
 //
 // Such a program is loaded on a thread that is in the interface's namespace, as [Within]
 // has it, and Attach puts it there natively or not at all. Where either is
@@ -61,6 +62,9 @@ func tells(at Options) (index uint32, what uint64) {
 	if err != nil {
 		return 0, 0
 	}
+	if at.Config.Clock != asm.HardwareClock {
+		features.Metadata &^= tellsTime
+	}
 	return uint32(s.link.index), features.Metadata
 }
 
@@ -89,6 +93,9 @@ func (o Options) asksFor() (m asm.Metadata) {
 	}
 	if o.Config.NoFrags || o.Config.FirstBuffer { // which it does not ask, then
 		m.VLANTag = 0
+	}
+	if o.Config.Clock != asm.HardwareClock {
+		m.Timestamp = 0
 	}
 	return m
 }

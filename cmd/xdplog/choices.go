@@ -154,11 +154,7 @@ func transportNames() []string {
 }
 
 func parseClock(s string) (asm.Clock, error) {
-	clock, err := parseName(s, asm.ParseClock, asm.PreciseClock, asm.NoClock)
-	if clock == asm.HardwareClock {
-		_, err = parseName("", asm.ParseClock, asm.PreciseClock, asm.NoClock)
-	}
-	return clock, err
+	return parseName(s, asm.ParseClock, asm.PreciseClock, asm.HardwareClock)
 }
 
 // named is a kind of value of which there are a few, numbered and with names.

@@ -34,8 +34,8 @@ func (o *options) checkKeep(given *pflag.FlagSet) error {
 		return usage("--keep is in the rings of transport mmap, not %s", o.transport)
 	case o.ring.Every > 0 && o.ring.Count > 0:
 		return usage("--keep writes at the end, too: it excludes -G with -W, which end with a file")
-	case o.clock == asm.NoClock:
-		return usage("--keep puts packets in the order of their times: it excludes --time none")
+	case o.clock == asm.NoClock, o.clock == asm.HardwareClock:
+		return usage("--keep puts packets in the order of their times: it excludes --time %s", o.clock)
 	}
 	return nil
 }

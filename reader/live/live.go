@@ -156,6 +156,9 @@ func begin(opts Options, interfaces []string) (_ *Capture, err error) {
 		if a.ByPorts() && slot == i {
 			c.events.SetInterface(uint8(slot), a.Index())
 		}
+		if clock, _ := a.HardwareClock(); clock != nil && slot == i {
+			c.events.SetHardwareClock(uint8(slot), clock.Ahead)
+		}
 	}
 	attached := slices.Clone(c.attachments)
 	for at, i := range order {
@@ -186,7 +189,7 @@ func metadata(opts Options, interfaces []string) []asm.Metadata {
 	}
 	var all []loader.Options
 	for i, place := range places[:min(len(places), len(interfaces))] {
-		all = append(all, loader.Options{Interface: interfaces[i], Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Place: place})
+		all = append(all, loader.Options{Interface: interfaces[i], Namespace: opts.Namespace, Mode: opts.Mode, Method: opts.Method, Place: place, Config: opts.Config})
 	}
 	return loader.Metadata(all)
 }

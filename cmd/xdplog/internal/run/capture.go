@@ -92,6 +92,9 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			events.SetInterface(uint8(number), a.Index())
 			ports.bonds = append(ports.bonds, a.Attachment)
 		}
+		if clock, _ := a.HardwareClock(); clock != nil && number < asm.MaxInterfaces-1 {
+			events.SetHardwareClock(uint8(number), clock.Ahead)
+		}
 		c.closers = append(c.closers, a)
 		attachments = append(attachments, a)
 		if number%each == 0 {
@@ -145,6 +148,9 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		headerless:  headerless,
 		oneSided:    o.Direction != InOut,
 		Environment: env,
+	}
+	if o.Program.Clock == asm.HardwareClock {
+		c.session.hardwareTimes = events.HardwareTimes
 	}
 	if o.Program.Keep {
 		c.session.release = events.Release

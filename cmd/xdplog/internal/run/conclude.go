@@ -49,6 +49,9 @@ func (s *session) conclude(p *pump, drained error) error {
 	if s.release != nil {
 		fmt.Fprintf(s.Stderr, "%d packets of those that were kept came out, %d were written over by later ones\n", p.delivered, counters.Captured-captured)
 	}
+	if s.hardwareTimes != nil {
+		fmt.Fprintf(s.Stderr, "%d of %d events bear the device's time, the others the kernel's\n", s.hardwareTimes(), p.delivered)
+	}
 	if skipped > 0 {
 		fmt.Fprintf(s.Stderr, "%d of the captured packets were left out\n", skipped)
 	}

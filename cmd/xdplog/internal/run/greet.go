@@ -50,6 +50,7 @@ func (s *session) greet() {
 		if a.HidesTags() {
 			why += "; VLAN tags kept beside packets are not seen (--place tc sees them)"
 		}
+		why += s.clock(a)
 		if s.flows != nil && s.oneSided {
 			what += ": of each flow that side (both: --direction inout)"
 		}

@@ -185,7 +185,7 @@ func (o *Options) metadata(interfaces []interfacePlaces) []asm.Metadata {
 	var all []loader.Options
 	for _, at := range interfaces {
 		for _, place := range at.places {
-			to := loader.Options{Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place}
+			to := loader.Options{Interface: at.name, Namespace: o.Netns, Mode: o.Mode, Method: o.Attach, Place: place, Config: o.Program}
 			if at.plain {
 				to.Mode = loader.Generic // of which nobody can ask
 			}

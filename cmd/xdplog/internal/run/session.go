@@ -37,6 +37,8 @@ type attachment interface {
 	Blind() string
 	SwitchedOff() []string
 	HidesTags() bool
+	AsksTime() bool
+	HardwareClock() (*loader.HardwareClock, error)
 	Away() time.Duration
 	TookOver() int
 	Lost() <-chan error
@@ -45,31 +47,32 @@ type attachment interface {
 
 // A session is a run from attached to detached.
 type session struct {
-	source      eventSource
-	mayRead     func() error // whether the thread still has the rights that this takes
-	attachments []attachment
-	transport   string        // words about it
-	release     func()        // writes what is kept; nil: nothing is
-	said        <-chan string // lines about what they do of their own accord, and about files
-	say         func(string)  // says another one
-	kind        format.Kind   // of format
-	format      format.Format
-	limit       uint64                // events to print; 0: all
-	skip        uint64                // events to leave out before
-	counting    bool                  // how many there were is printed at the end
-	counted     bool                  // by the source, which delivers none
-	stats       time.Duration         // between prints of the counters; 0: none
-	metrics     string                // where they are; "": nowhere
-	quiet       bool                  // no start and end lines
-	ordered     bool                  // events come in the order to print
-	record      *capfile.Writer       // of packets; nil: none
-	headerless  []int                 // indexes of interfaces whose packets have no Ethernet header
-	unseen      bool                  // nothing is written to stdout
-	take        func([]reader.Packet) // in place of lines; nil: lines
-	flows       *folding              // of events; nil: they are printed themselves
-	oneSided    bool                  // of each conversation one side is seen
-	missed      atomic.Uint64         // events, or flows, that could not be written
-	terminal    term.Terminal         // from which the run was started
+	source        eventSource
+	mayRead       func() error // whether the thread still has the rights that this takes
+	attachments   []attachment
+	transport     string        // words about it
+	hardwareTimes func() uint64 // how many events bear a device's time; nil: none is to
+	release       func()        // writes what is kept; nil: nothing is
+	said          <-chan string // lines about what they do of their own accord, and about files
+	say           func(string)  // says another one
+	kind          format.Kind   // of format
+	format        format.Format
+	limit         uint64                // events to print; 0: all
+	skip          uint64                // events to leave out before
+	counting      bool                  // how many there were is printed at the end
+	counted       bool                  // by the source, which delivers none
+	stats         time.Duration         // between prints of the counters; 0: none
+	metrics       string                // where they are; "": nowhere
+	quiet         bool                  // no start and end lines
+	ordered       bool                  // events come in the order to print
+	record        *capfile.Writer       // of packets; nil: none
+	headerless    []int                 // indexes of interfaces whose packets have no Ethernet header
+	unseen        bool                  // nothing is written to stdout
+	take          func([]reader.Packet) // in place of lines; nil: lines
+	flows         *folding              // of events; nil: they are printed themselves
+	oneSided      bool                  // of each conversation one side is seen
+	missed        atomic.Uint64         // events, or flows, that could not be written
+	terminal      term.Terminal         // from which the run was started
 	Environment
 }
 

@@ -36,19 +36,21 @@ func newFakeAttachment() *fakeAttachment {
 	return &fakeAttachment{lost: make(chan error, 1), detached: make(chan struct{})}
 }
 
-func (*fakeAttachment) Interface() string       { return "eth0" }
-func (*fakeAttachment) Place() asm.Place        { return asm.XDP }
-func (*fakeAttachment) Mode() loader.Mode       { return loader.Generic }
-func (a *fakeAttachment) Down() bool            { return a.down }
-func (*fakeAttachment) Beside() *loader.Program { return nil }
-func (a *fakeAttachment) Fallback() error       { return a.fallback }
-func (*fakeAttachment) Returns() error          { return nil }
-func (*fakeAttachment) Blind() string           { return "" }
-func (a *fakeAttachment) SwitchedOff() []string { return a.off }
-func (*fakeAttachment) HidesTags() bool         { return false }
-func (a *fakeAttachment) Away() time.Duration   { return 0 }
-func (a *fakeAttachment) TookOver() int         { return a.tookOver }
-func (a *fakeAttachment) Lost() <-chan error    { return a.lost }
+func (*fakeAttachment) Interface() string                             { return "eth0" }
+func (*fakeAttachment) Place() asm.Place                              { return asm.XDP }
+func (*fakeAttachment) Mode() loader.Mode                             { return loader.Generic }
+func (a *fakeAttachment) Down() bool                                  { return a.down }
+func (*fakeAttachment) Beside() *loader.Program                       { return nil }
+func (a *fakeAttachment) Fallback() error                             { return a.fallback }
+func (*fakeAttachment) Returns() error                                { return nil }
+func (*fakeAttachment) Blind() string                                 { return "" }
+func (a *fakeAttachment) SwitchedOff() []string                       { return a.off }
+func (*fakeAttachment) AsksTime() bool                                { return false }
+func (*fakeAttachment) HardwareClock() (*loader.HardwareClock, error) { return nil, nil }
+func (*fakeAttachment) HidesTags() bool                               { return false }
+func (a *fakeAttachment) Away() time.Duration                         { return 0 }
+func (a *fakeAttachment) TookOver() int                               { return a.tookOver }
+func (a *fakeAttachment) Lost() <-chan error                          { return a.lost }
 func (a *fakeAttachment) Close() error {
 	if a.refusals > 0 {
 		a.refusals--
