@@ -93,7 +93,7 @@ func (l *lab) needTags(t testing.TB) {
 }
 
 // hidden is what the first line says of an interface whose tags are not seen.
-const hidden = "VLAN tags kept beside packets are not seen"
+const hidden = "VLAN tags kept beside packets are not seen (--place tc sees them)"
 
 // TestTagBeside: a tag that is beside the packet is one of the packet, and its outermost.
 // Where it can't be had, the first line says so.
@@ -144,6 +144,72 @@ func TestFilterTagBeside(t *testing.T) {
 		capture.stop(t)
 	}
 	lab.wantNoProgram(t)
+}
+
+// TestTagsOfVLANDevices: tags that VLAN devices at the other end make are in their order, as on
+// the wire.
+func TestTagsOfVLANDevices(t *testing.T) {
+	lab := newLab(t)
+	for _, d := range []struct {
+		name, on string
+		id       int
+		protocol netlink.VlanProtocol
+	}{
+		{"ten", left(0), 10, netlink.VLAN_PROTOCOL_8021Q}, {"twenty", left(0), 20, netlink.VLAN_PROTOCOL_8021AD}, {"both", "twenty", 10, netlink.VLAN_PROTOCOL_8021Q},
+	} {
+		err := lab.left.do(func() error {
+			lower, err := netlink.LinkByName(d.on)
+			if err != nil {
+				return err
+			}
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name, attrs.ParentIndex = d.name, lower.Attrs().Index
+			if err := netlink.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: d.id, VlanProtocol: d.protocol}); err != nil {
+				return err
+			}
+			made, err := netlink.LinkByName(d.name)
+			if err != nil {
+				return err
+			}
+			return errors.Join(netlink.LinkSetARPOff(made), netlink.LinkSetUp(made))
+		})
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			t.Skip("this kernel lacks VLAN devices (CONFIG_VLAN_8021Q)")
+		}
+		if err != nil {
+			t.Fatalf("make %s: %v", d.name, err)
+		}
+	}
+	send := func(on string) {
+		err := lab.left.do(func() error {
+			socket, err := packetSocket(on, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(socket)
+			_, err = unix.Write(socket, frame(ethernet(eth4), ipv4(protoUDP), udp(1234, 53)))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, place := range []string{"xdp", "tc"} {
+		capture := lab.xdplog(t, "--place", place, fmt.Sprintf("port 53 or port %d", markerPort))
+		for on, want := range map[string]string{left(0): `"pkt_len":42,"ether`, "ten": `"vlan":[10],`, "twenty": `"vlan":[20],`, "both": `"vlan":[20,10],`} {
+			send(on)
+			lab.send(t, marker())
+			events := capture.untilMarker(t)
+			if place == "xdp" && !lab.tellsTags(t) {
+				lacks(t, "a veth that tells programs of VLAN tags (Linux 6.8)")
+				break
+			}
+			if len(events) != 1 || !strings.Contains(events[0].text, want) {
+				t.Errorf("--place %s, on %s: events are %v, want %s", place, on, events, want)
+			}
+		}
+		capture.stop(t)
+	}
 }
 
 // TestWriteTagBeside compares frames, byte for byte, with what the file holds.
