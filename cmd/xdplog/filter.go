@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -115,6 +116,12 @@ func suggest(root *cobra.Command, words []string, err error) error {
 	}
 	if word, _, _ := strings.Cut(mistake.Message, ":"); beside[word] != "" {
 		return fmt.Errorf("%w: %s", err, beside[word])
+	}
+	if mistake.Offset == len(mistake.Text) && strings.HasSuffix(mistake.Text, "]") {
+		return fmt.Errorf("%w; a shell takes & | < > ( ) for itself, unless the filter is in quotes", err)
+	}
+	if mistake.Offset == 0 && slices.Contains(entries("/sys/class/net"), words[0]) {
+		return fmt.Errorf("%w; for an interface: -i %s", err, words[0])
 	}
 	if mistake.Offset > 0 || strings.Contains(mistake.Message, "write ") || strings.Contains(mistake.Message, fmt.Sprintf("%q?", strings.ToLower(words[0]))) {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,6 +69,10 @@ const asWords = "a filter is words without dashes, as in xdplog tcp dst port 443
 // explainFlag adds to the error of a flag that there is not what helps: for one of
 // tcpdump's what to write instead.
 func explainFlag(cmd *cobra.Command, err error) error {
+	var bare *pflag.ValueRequiredError
+	if errors.As(err, &bare) {
+		return fmt.Errorf("%w: %s", err, bare.GetFlag().Usage)
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return err
@@ -77,7 +82,24 @@ func explainFlag(cmd *cobra.Command, err error) error {
 			return fmt.Errorf("%w: %s", err, option.write)
 		}
 	}
+	if similar := similarFlags(cmd, unknown.GetSpecifiedName()); len(similar) > 0 {
+		return fmt.Errorf("%w, did you mean --%s?", err, strings.Join(similar, ", --"))
+	}
 	return fmt.Errorf("%w (%s --help lists what there is)", err, cmd.CommandPath())
+}
+
+// similarFlags are those that begin so, or are nearly called so: as cobra finds commands.
+func similarFlags(cmd *cobra.Command, name string) []string {
+	if len(name) < 3 {
+		return nil
+	}
+	names := &cobra.Command{SuggestionsMinimumDistance: 2}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	return names.SuggestionsFor(name)
 }
 
 // A repeated is the value of a flag without one, which says more the more often it

@@ -62,7 +62,7 @@ func topCommand(env run.Environment) *cobra.Command {
 			o.Filter = strings.Join(words, " ")
 			config, err := opts.compileTop(o.Filter, o.By)
 			if err != nil {
-				return err
+				return suggest(cmd, words, err)
 			}
 			o.Compile = func(filter string, by tally.By) (asm.Config, error) {
 				other := opts
