@@ -16,9 +16,9 @@ func TestInnerLayout(t *testing.T) {
 	}
 	var r Record
 	var o Outer
-	for name, offsets := range map[string][2]uintptr{
+	for name, offsets := range map[string][2]uintptr{ // from the source, or the source port, on
 		"destination":      {offDestination - offSource, unsafe.Offsetof(o.Destination)},
-		"source port":      {offSourcePort - offSourcePort, unsafe.Offsetof(o.SourcePort) - 32},
+		"source port":      {0, unsafe.Offsetof(o.SourcePort) - 32},
 		"destination port": {offDestinationPort - offSourcePort, unsafe.Offsetof(o.DestinationPort) - 32},
 		"outer VLAN":       {offOuterVLAN - offSourcePort, unsafe.Offsetof(o.OuterVLAN) - 32},
 		"inner VLAN":       {offInnerVLAN - offSourcePort, unsafe.Offsetof(o.InnerVLAN) - 32},
