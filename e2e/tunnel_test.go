@@ -48,7 +48,7 @@ func (l *lab) tunnel(t *testing.T, kind tunnel) (receive func(frames ...[]byte))
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = tunnelName
 		if kind.link == nil {
-			if fd, err = openTun(tunnelName); err != nil {
+			if fd, err = openTunnel(tunnelName, unix.IFF_TUN); err != nil {
 				return err
 			}
 		} else if err := netlink.LinkAdd(kind.link(attrs)); err != nil {
@@ -90,16 +90,16 @@ func (l *lab) tunnel(t *testing.T, kind tunnel) (receive func(frames ...[]byte))
 	}
 }
 
-// openTun makes a tun device of the thread's namespace, which is there until the
-// descriptor is closed.
-func openTun(name string) (int, error) {
+// openTunnel makes a tun or tap device of the thread's namespace, which is there until
+// the descriptor is closed.
+func openTunnel(name string, kind uint16) (int, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	request, err := unix.NewIfreq(name)
 	if err == nil {
-		request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+		request.SetUint16(kind | unix.IFF_NO_PI)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
 	if err != nil {

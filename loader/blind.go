@@ -36,6 +36,8 @@ func (l *link) blind() string {
 		return "what a VRF gets from outside is received by its ports: watch them"
 	case l.made == "ifb":
 		return "what tc redirects to an ifb counts as sent by it, and is seen at tc egress"
+	case l.made == "dummy":
+		return "a dummy receives nothing: what is sent to it is seen at tc egress"
 	case l.l3s:
 		return "ipvlan in mode l3s gets packets behind all programs: watch the interface that it is made on"
 	}

@@ -9,17 +9,18 @@ import (
 )
 
 // A ReturnsError says that packets of an interface come back to it: a filter at tc
-// ingress redirects them to an ifb, as is usual to shape what is received, and that
-// gives them back. Generic XDP then runs again on each, and the second time without
+// ingress redirects them to an ifb, as is usual to shape what is received, or a rule of
+// nftables does, and that gives them back. Generic XDP then runs again on each, and the second time without
 // its Ethernet header, or without its tag. A native program sees each once, and so
 // does one at tc ingress. Auto takes no generic program there.
 type ReturnsError struct {
 	Interface string
 	Through   string // the ifb
+	By        string // who redirects them: tc or nftables
 }
 
 func (e *ReturnsError) Error() string {
-	return fmt.Sprintf("tc redirects what %s receives to %s, from where it comes back: generic XDP sees it twice, and misreads it the second time", e.Interface, e.Through)
+	return fmt.Sprintf("%s redirects what %s receives to %s, from where it comes back: generic XDP sees it twice, and misreads it the second time", e.By, e.Interface, e.Through)
 }
 
 // Returns returns a [ReturnsError] where packets of an interface come back, in a
@@ -46,20 +47,45 @@ func (s *site) returns() (found *ReturnsError) {
 			return err
 		}
 		defer rtnl.Close()
+		ifbs, err := ifbs(rtnl)
+		if err != nil || len(ifbs) == 0 {
+			return err
+		}
 		device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: s.link.index}}
 		filters, err := rtnl.FilterList(device, netlink.HANDLE_MIN_INGRESS)
 		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return err // there is no qdisc
+			filters = nil // there is no qdisc
 		}
 		for _, target := range redirects(filters) {
-			if to, err := rtnl.LinkByIndex(target); err == nil && to.Type() == "ifb" {
-				found = &ReturnsError{Interface: s.link.name, Through: to.Attrs().Name}
+			if through, ok := ifbs[target]; ok {
+				found = &ReturnsError{s.link.name, through, "tc"}
+				return nil
+			}
+		}
+		for _, target := range forwards(s.link.name) {
+			if through, ok := ifbs[target]; ok {
+				found = &ReturnsError{s.link.name, through, "nftables"}
 				return nil
 			}
 		}
 		return nil
 	})
 	return found
+}
+
+// ifbs are the names of those that there are, by index.
+func ifbs(rtnl *netlink.Handle) (map[int]string, error) {
+	links, err := rtnl.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	names := map[int]string{}
+	for _, l := range links {
+		if l.Type() == "ifb" {
+			names[l.Attrs().Index] = l.Attrs().Name
+		}
+	}
+	return names, nil
 }
 
 // redirects are the indexes of the interfaces to which filters redirect packets. What

@@ -1,0 +1,136 @@
+package loader
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// forwards are the indexes of the interfaces to which rules of nftables forward
+// (`fwd to`) what an interface receives, in the thread's namespace. They are asked for
+// only where there is something to find: to ask has the kernel load nftables.
+func forwards(iface string) (targets []int) {
+	chains, err := nftables(unix.NFT_MSG_GETCHAIN, unix.NFT_MSG_NEWCHAIN)
+	if err != nil {
+		return nil
+	}
+	hooked := map[[2]string]bool{} // by table and chain
+	for _, c := range chains {
+		chain := parseChain(c)
+		if slices.Contains(chain.devices, iface) {
+			hooked[[2]string{chain.table, chain.name}] = true
+		}
+	}
+	if len(hooked) == 0 {
+		return nil
+	}
+	rules, err := nftables(unix.NFT_MSG_GETRULE, unix.NFT_MSG_NEWRULE)
+	if err != nil {
+		return nil
+	}
+	for _, r := range rules {
+		if rule := parseRule(r); hooked[[2]string{rule.table, rule.chain}] && rule.forwards {
+			targets = append(targets, rule.to...)
+		}
+	}
+	return targets
+}
+
+// nftables asks for all of a kind that tables of devices have.
+func nftables(get, answer int) ([][]byte, error) {
+	const subsystem = unix.NFNL_SUBSYS_NFTABLES << 8
+	request := nl.NewNetlinkRequest(subsystem|get, unix.NLM_F_DUMP)
+	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_NETDEV, Version: nl.NFNETLINK_V0})
+	messages, err := request.Execute(unix.NETLINK_NETFILTER, uint16(subsystem|answer))
+	for i, m := range messages {
+		messages[i] = m[min(len(m), nl.SizeofNfgenmsg):]
+	}
+	return messages, err
+}
+
+// A chain of nftables may be hooked to devices.
+type chain struct {
+	table, name string
+	devices     []string
+}
+
+func parseChain(message []byte) (c chain) {
+	_ = attributes(message, func(attribute uint16, value []byte) error {
+		switch attribute {
+		case unix.NFTA_CHAIN_TABLE:
+			c.table = nl.BytesToString(value)
+		case unix.NFTA_CHAIN_NAME:
+			c.name = nl.BytesToString(value)
+		case unix.NFTA_CHAIN_HOOK:
+			const devices, deviceName = 4, 1 // NFTA_HOOK_DEVS, NFTA_DEVICE_NAME
+			return attributes(value, func(attribute uint16, value []byte) error {
+				switch attribute {
+				case unix.NFTA_HOOK_DEV:
+					c.devices = append(c.devices, nl.BytesToString(value))
+				case devices:
+					return attributes(value, func(attribute uint16, value []byte) error {
+						if attribute == deviceName {
+							c.devices = append(c.devices, nl.BytesToString(value))
+						}
+						return nil
+					})
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	return c
+}
+
+// A rule forwards where it has such an expression; what it says of where to is a constant
+// in another one.
+type rule struct {
+	table, chain string
+	forwards     bool
+	to           []int
+}
+
+func parseRule(message []byte) (r rule) {
+	_ = attributes(message, func(attribute uint16, value []byte) error {
+		switch attribute {
+		case unix.NFTA_RULE_TABLE:
+			r.table = nl.BytesToString(value)
+		case unix.NFTA_RULE_CHAIN:
+			r.chain = nl.BytesToString(value)
+		case unix.NFTA_RULE_EXPRESSIONS:
+			return attributes(value, func(_ uint16, element []byte) error { return r.parseExpression(element) })
+		}
+		return nil
+	})
+	return r
+}
+
+func (r *rule) parseExpression(element []byte) error {
+	var name string
+	return attributes(element, func(attribute uint16, value []byte) error {
+		switch attribute {
+		case unix.NFTA_EXPR_NAME:
+			name = nl.BytesToString(value)
+			r.forwards = r.forwards || name == "fwd"
+		case unix.NFTA_EXPR_DATA:
+			if name != "immediate" {
+				return nil
+			}
+			return attributes(value, func(attribute uint16, value []byte) error {
+				if attribute != unix.NFTA_IMMEDIATE_DATA {
+					return nil
+				}
+				return attributes(value, func(attribute uint16, value []byte) error {
+					if attribute == unix.NFTA_DATA_VALUE && len(value) == 4 {
+						r.to = append(r.to, int(binary.NativeEndian.Uint32(value)))
+					}
+					return nil
+				})
+			})
+		}
+		return nil
+	})
+}
