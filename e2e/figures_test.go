@@ -43,6 +43,9 @@ var promises = []promise{
 	{"program at tc, mmap without time stamps, times XDP's", "TestRun", "tc-mmap-none/xdp", 1.3, false},
 	{"program, a wake-up per event, times mmap", "TestRun", "wakeup-each/mmap", 25, true},
 
+	{"looking into tunnels, a plain packet, mmap, times without", "Inner/packet=plain", "mmap-inner/mmap", 1.3, false},
+	{"looking into tunnels, one in VXLAN, mmap, times without", "Inner/packet=vxlan", "mmap-inner/mmap", 1.8, false},
+
 	{"packets of 64 bytes, mmap as part of perf", "PacketBytes/size=64", "mmap/perf", 0.4, false},
 	{"packets of 512 bytes, mmap as part of perf", "PacketBytes/size=512", "mmap/perf", 0.4, false},
 	{"packets of 1500 bytes, mmap as part of perf", "PacketBytes/size=1500", "mmap/perf", 0.4, false},

@@ -102,6 +102,34 @@ func TestInnerRead(t *testing.T) {
 	}
 }
 
+// TestInnerTop: tables are of who sends inside, live, where the program counts, and of a file.
+func TestInnerTop(t *testing.T) {
+	lab := newLab(t)
+	capture := lab.top(t, "-o", "json", "--inner", "--interval", "100ms")
+	var all []record
+	var bytes uint64
+	for _, f := range encapsulated() {
+		lab.send(t, f)
+		all = append(all, record{f, len(f)})
+		bytes += uint64(len(f))
+	}
+	check := func(where, line string) {
+		t.Helper()
+		table := parseTop(t, line)
+		if len(table.Rows) != 1 || table.Rows[0].Source != "192.0.2.11" || table.Total != (sum{uint64(len(all)), bytes}) {
+			t.Errorf("%s: the table is %s, want %d packets of 192.0.2.11", where, line, len(all))
+		}
+	}
+	end := capture.stop(t)
+	check("live", end.lines[len(end.lines)-1])
+	out, err := command("top", "-r", write(t, "tunnels.pcap", all, false), "--inner", "-o", "json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := strings.Split(strings.TrimSpace(string(out)), "\n")
+	check("file", printed[len(printed)-1])
+}
+
 // TestInnerOverlay: what the kernel itself puts into VXLAN is seen through it.
 func TestInnerOverlay(t *testing.T) {
 	lab := newLab(t)

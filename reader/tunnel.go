@@ -25,7 +25,8 @@ type Tunnel struct {
 	HasID bool
 
 	// Payload says what the tunnel carries, Offset where in the frame that begins, in bytes.
-	// Without an Ethernet header there the event's EtherType is that of its IP header.
+	// Without an Ethernet header there the event's EtherType is that of its IP header. Where the
+	// outer packet itself has none, as of interfaces without, Offset counts the 14 bytes of one.
 	Payload wire.Payload
 	Offset  int
 
