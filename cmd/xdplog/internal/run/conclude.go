@@ -32,6 +32,8 @@ func (s *session) conclude(p *pump, drained error) error {
 		err = p.err
 	case !s.counted && p.delivered < captured:
 		err = fmt.Errorf("%d captured events were not delivered", counters.Captured-p.delivered)
+	case missing > 0 && !s.quiet && s.release != nil:
+		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which were kept, are not counted\n", p.written.Load(), missing)
 	case missing > 0 && !s.quiet:
 		fmt.Fprintf(s.Stderr, "stopped after %d; %d more, which came until the program was off, are not counted\n", p.written.Load(), missing)
 	}
