@@ -10,7 +10,7 @@ FUZZTIME    = 1m
 # Git refuses to speak of a clone that is somebody else's.
 VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
 
-.PHONY: all build demo man test race kernels kernels-short devices devices-short fuzz fuzz-text lint vuln cross bench figures soak clean
+.PHONY: all build demo man test race kernels kernels-short arches devices devices-short fuzz fuzz-text lint vuln cross bench figures soak clean
 
 all: build
 
@@ -42,6 +42,11 @@ devices: ## what xdplog sees on each kind of device and NIC, compared with docs/
 	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs)$$' 6.12-nics 7.3-nics
 devices-short: ## the same on one small kernel and the NICs that it has drivers of, in some minutes
 	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs)$$' 6.12
+
+MACHINES = 6.12-arm64 6.12-riscv64 6.1-s390x 6.1-ppc64el 6.1-i386 6.12-armhf
+MACHINE  = LoadedProgram|StrictAlignment|FilterByHand|LostIsCounted|CountFull|PacketBytes|Beside|PacketRingPlaces|Replay|ReplayLengths|TransportDeliversAll|TransportFull|Sampling|Clocks|Keep|PacketRing|Reopen|CountersOf|CountBesideEvents|ReadPacketsOfAllTransports|AttachAndClose|TakeOver|StrangerIsLeftInPlace|TCAttachAndClose|OldQdisc|LinkAttachAndClose|Kernel|Frames|Counters|PortFilter|WriteCount|WriteDescribes|WriteTransport|Census|TopBy|Sockets|Capabilities|Killed|KilledAtTC|DecodeAtTC|WriteAtTC|BesideAFirewall|Verdict
+arches: ## what a machine can make a difference to, on each of README's, in QEMU: all of them, or MACHINES="6.1-s390x"
+	go run ./e2e/kernels/runner -run '^Test($(MACHINE))$$' $(MACHINES)
 
 fuzz: ## the parser against the oracle until stopped; XDPLOG_FUZZ_SEED=N repeats a run; needs root
 	XDPLOG_E2E=required XDPLOG_FUZZ_PACKETS=0 go test -count=1 -timeout 0 -v -run '^TestDifferential$$' ./asm
@@ -83,11 +88,10 @@ lint: ## formatting, vet, staticcheck
 vuln: ## known vulnerabilities in what is used; needs the network
 	go run $(GOVULNCHECK) ./...
 
-cross: ## build for the other architectures
-	GOARCH=amd64   go build ./...
-	GOARCH=arm64   go build ./...
-	GOARCH=riscv64 go build ./...
-	GOARCH=s390x   go build ./...
+ARCHES = amd64 arm64 riscv64 s390x ppc64le 386 arm
+cross: ## build for the other architectures, and the tests for one of 32 bits
+	for arch in $(ARCHES); do GOARCH=$$arch go build ./... || exit; done
+	GOARCH=386 go vet ./...
 
 clean:
 	rm -rf bin

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/loader"
 )
 
 // TestBesideAFirewall: where a firewall has the XDP slot, xdplog stands beside it and
@@ -212,7 +214,11 @@ func needTracing(t *testing.T) {
 	}
 	lab := newLab(t)
 	f := lab.firewall(t, "firewall", "native")
-	complain(t, lab.right, 1, []string{right(0), "firewall", "no program can stand beside it"}, "-i", right(0), "--place", "beside")
+	words := []string{right(0), "firewall", "no program can stand beside it"}
+	if _, err := loader.Kernel(); errors.Is(err, loader.ErrNoBTF) {
+		words = []string{"the kernel has no BTF"}
+	}
+	complain(t, lab.right, 1, words, "-i", right(0), "--place", "beside")
 	capture := lab.xdplog(t)
 	if said := capture.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, "no program can stand beside it") {
 		t.Errorf("it does not say why it is at tc:\n%s", said)

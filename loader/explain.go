@@ -47,6 +47,8 @@ func explainLoad(err, memlock error) error {
 		return explain(err, "%v: %s", unix.EPERM, forbidden())
 	case errors.Is(err, unix.ENOMEM) && memlock != nil, errors.Is(err, unix.EPERM) && memlock != nil:
 		return explain(err, "not enough locked memory (%v): raise it with ulimit -l unlimited, kernels before 5.11 need that", memlock)
+	case errors.Is(err, unix.ENOMEM) && strconv.IntSize == 32:
+		return explain(err, "%v: a kernel of 32 bits has little room for buffers and tables, on i386 128 MiB for all of its own (vmalloc=): make them smaller", unix.ENOMEM)
 	case errors.Is(err, unix.EPERM):
 		return explain(err, "%v: %s", unix.EPERM, forbidden())
 	case errors.Is(err, unix.EINVAL) && errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported):

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -128,6 +129,16 @@ func TestExplainLoad(t *testing.T) {
 		if !errors.Is(explainLoad(test.err, test.memlock), test.err) {
 			t.Errorf("%v is lost", test.err)
 		}
+	}
+}
+
+// TestLittleRoom: the memory is there, its addresses are not.
+func TestLittleRoom(t *testing.T) {
+	err := explainLoad(fmt.Errorf("map create: %w", unix.ENOMEM), nil)
+	if strconv.IntSize == 32 {
+		says(t, err, "a kernel of 32 bits has little room", "make them smaller")
+	} else {
+		says(t, err, "map create: cannot allocate memory")
 	}
 }
 

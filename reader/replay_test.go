@@ -99,23 +99,25 @@ func TestReplayLengths(t *testing.T) {
 		"", "ip", "not ip", "tcp or udp", "greater 50", "less 50", "len != 9014", "ether[5] == 2", "ether[13] == 0",
 		"ether[12] == 8", "ether[3071] != 0", "ether[5000:2] = 0x8889", "ether[len - 1] >= 0", "udp port 53",
 	} {
-		parsed, err := filter.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		replay := setupReplay(t, asm.Config{Filter: parsed})
-		for _, n := range lengths {
-			for _, whole := range []int{n, n + 1000} {
-				events := replay.eventsOf(t, Packet{Event: Event{Length: whole}, Data: frame[:n]})
-				got := len(events) == 1
-				if want := parsed.Match(frame[:n], whole); got != want {
-					t.Errorf("%q on %d of %d bytes: %v, want %v", text, n, whole, got, want)
-				}
-				if got && (events[0].Length != whole || n < 34 && events[0].IPVersion != 0 || n < 14 && events[0].EtherType != 0) {
-					t.Errorf("%q on %d of %d bytes: %+v", text, n, whole, events[0])
+		t.Run(text, func(t *testing.T) { // whose buffer is gone at its end: some kernels have no room for all
+			parsed, err := filter.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			replay := setupReplay(t, asm.Config{Filter: parsed})
+			for _, n := range lengths {
+				for _, whole := range []int{n, n + 1000} {
+					events := replay.eventsOf(t, Packet{Event: Event{Length: whole}, Data: frame[:n]})
+					got := len(events) == 1
+					if want := parsed.Match(frame[:n], whole); got != want {
+						t.Errorf("%d of %d bytes: %v, want %v", n, whole, got, want)
+					}
+					if got && (events[0].Length != whole || n < 34 && events[0].IPVersion != 0 || n < 14 && events[0].EtherType != 0) {
+						t.Errorf("%d of %d bytes: %+v", n, whole, events[0])
+					}
 				}
 			}
-		}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -34,6 +35,11 @@ func (p *Packet) Frame() []byte {
 	}
 	return p.Data
 }
+
+// Whole is how long the packet was, as an int holds it: where that has 32 bits, the most.
+func (p *Packet) Whole() int { return whole(p.Length) }
+
+func whole(length uint32) int { return int(min(uint64(length), math.MaxInt)) }
 
 // Options are those of the packet.
 func (p *Packet) Options() Options {

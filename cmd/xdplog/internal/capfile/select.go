@@ -27,7 +27,7 @@ type Selection struct {
 
 // asks says whether a packet is to be handed over.
 func (s *Selection) asks(frame []byte, length uint32) bool {
-	if s.By != nil && !s.By.Select(frame, int(length)) {
+	if s.By != nil && !s.By.Select(frame, whole(length)) {
 		return false
 	}
 	s.selected++

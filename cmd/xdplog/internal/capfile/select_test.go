@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -134,6 +135,15 @@ func TestSelection(t *testing.T) {
 			if err != nil || len(all) != c.packets || counters.Seen != c.seen || counters.Captured != c.captured {
 				t.Errorf("%+v in pieces of %d: %d packets, %+v, %v", c, pace, len(all), counters, err)
 			}
+		}
+	}
+}
+
+// TestWhole: a file claims lengths that are no number of 32 bits with a sign.
+func TestWhole(t *testing.T) {
+	for length, want := range map[uint32]int{0: 0, math.MaxInt32: math.MaxInt32, math.MaxUint32: int(min(math.MaxUint32, int64(math.MaxInt)))} {
+		if got := (&Packet{Length: length}).Whole(); got != want {
+			t.Errorf("%d is %d, want %d", length, got, want)
 		}
 	}
 }

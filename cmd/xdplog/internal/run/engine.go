@@ -104,7 +104,7 @@ func (m *stepMachine) run(packets []capfile.Packet, into []reader.Packet, option
 	for ran < len(packets) && n < len(into) {
 		p := &packets[ran]
 		ran++
-		if m.engine.Select(p.Frame(), int(p.Length)) {
+		if m.engine.Select(p.Frame(), p.Whole()) {
 			into[n].Event = m.event(p.Frame())
 			was(&into[n], p)
 			*options = append(*options, p.Options())
@@ -125,7 +125,7 @@ func (m *stepMachine) counters(wire.Counters) (wire.Counters, error) {
 
 // was sets what an event is not told by the frame.
 func was(event *reader.Packet, p *capfile.Packet) {
-	event.Time, event.Length, event.Interface, event.Data = p.Time, int(p.Length), int(p.Interface), p.Data
+	event.Time, event.Length, event.Interface, event.Data = p.Time, p.Whole(), int(p.Interface), p.Data
 }
 
 // kernelMachine is the program itself, in the kernel.
@@ -159,7 +159,7 @@ func (m *kernelMachine) run(packets []capfile.Packet, into []reader.Packet, opti
 	}
 	for ran < len(packets) && ran < len(into) {
 		p := &packets[ran]
-		packet := reader.Packet{Event: reader.Event{Time: p.Time, Length: int(p.Length), Interface: ran}, Data: p.Frame()}
+		packet := reader.Packet{Event: reader.Event{Time: p.Time, Length: p.Whole(), Interface: ran}, Data: p.Frame()}
 		if err := m.Run(&packet); err != nil {
 			return ran, n, err
 		}
