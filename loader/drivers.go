@@ -106,6 +106,7 @@ var drivers = map[string]driver{
 type HarmError struct {
 	Driver string // by the name that ethtool says; "" where it has none
 	Known  bool   // it is known not to
+	Down   bool   // and takes the link down, which others see, too
 
 	// Link: a program that is held by a link, and so goes when its process is
 	// killed, would then have the kernel follow a null pointer.
@@ -120,7 +121,10 @@ func (e *HarmError) Error() string {
 	if e.Link {
 		return fmt.Sprintf("native XDP held by a link has stopped kernels, with %s", driver)
 	}
-	if e.Known {
+	switch {
+	case e.Down:
+		return fmt.Sprintf("native XDP would take the link down at start and end, with %s", driver)
+	case e.Known:
 		return fmt.Sprintf("native XDP would stop traffic at start and end, with %s", driver)
 	}
 	return fmt.Sprintf("native XDP not tried: whether %s leaves traffic alone is not known", driver)
@@ -159,15 +163,19 @@ func (s *site) harm() *HarmError {
 		return nil // it takes none, and says so
 	}
 	name := s.driver(s.link.name)
-	switch drivers[name].manner {
+	switch m := drivers[name].manner; m {
 	case gentle, none:
 		return nil
 	case asSlaves:
 		return s.harmOfSlaves()
-	case stops, resets:
-		return &HarmError{Driver: name, Known: true}
+	default:
+		return harmOf(name, m)
 	}
-	return &HarmError{Driver: name}
+}
+
+// harmOf is that of a driver of a manner.
+func harmOf(name string, m manner) *HarmError {
+	return &HarmError{Driver: name, Known: m == stops || m == resets, Down: m == resets}
 }
 
 // harmOfLink is why a native program is not to be held by a link, or nil: with a veth,
@@ -197,13 +205,12 @@ func (s *site) harmOfSlaves() *HarmError {
 		if l.master != s.link.index {
 			continue
 		}
-		switch name := s.driver(l.name); drivers[name].manner {
+		name := s.driver(l.name)
+		switch m := drivers[name].manner; m {
 		case gentle:
 		case none: // the kernel refuses the bond, then
-		case stops, resets:
-			return &HarmError{Driver: name, Known: true}
 		default:
-			return &HarmError{Driver: name}
+			return harmOf(name, m)
 		}
 	}
 	return nil

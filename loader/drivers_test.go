@@ -58,12 +58,12 @@ func TestHarm(t *testing.T) {
 		t.Errorf("a veth: %v", err)
 	}
 	for driver, want := range map[string]string{
-		"igb": "native XDP would stop traffic at start and end, with driver igb",
+		"igb": "native XDP would take the link down at start and end, with driver igb",
+		"ice": "native XDP would stop traffic at start and end, with driver ice",
 		"new": "native XDP not tried: whether driver new leaves traffic alone is not known",
 		"":    "native XDP not tried: whether the driver leaves traffic alone is not known",
 	} {
-		m := drivers[driver].manner
-		if got := (&HarmError{Driver: driver, Known: m == stops || m == resets}).Error(); got != want {
+		if got := harmOf(driver, drivers[driver].manner).Error(); got != want {
 			t.Errorf("%q: %s", driver, got)
 		}
 	}
