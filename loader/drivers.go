@@ -107,6 +107,7 @@ type HarmError struct {
 	Driver string // by the name that ethtool says; "" where it has none
 	Known  bool   // it is known not to
 	Down   bool   // and takes the link down, which others see, too
+	None   bool   // it is not known, and says that it takes no native program (Linux 6.3)
 
 	// Link: a program that is held by a link, and so goes when its process is
 	// killed, would then have the kernel follow a null pointer.
@@ -124,6 +125,8 @@ func (e *HarmError) Error() string {
 	switch {
 	case e.Down:
 		return fmt.Sprintf("native XDP would take the link down at start and end, with %s", driver)
+	case e.None:
+		return fmt.Sprintf("native XDP not tried: %s announces none", driver)
 	case e.Known:
 		return fmt.Sprintf("native XDP would stop traffic at start and end, with %s", driver)
 	}
@@ -164,13 +167,34 @@ func (s *site) harm() *HarmError {
 	}
 	name := s.driver(s.link.name)
 	switch m := drivers[name].manner; m {
-	case gentle, none:
+	case gentle:
 		return nil
 	case asSlaves:
 		return s.harmOfSlaves()
+	case none:
+		if announces, known := s.announcesNative(); known && announces {
+			return harmOf(name, unknown) // it has learnt to since
+		}
+		return nil
+	case unknown:
+		announces, known := s.announcesNative()
+		return &HarmError{Driver: name, None: known && !announces}
 	default:
 		return harmOf(name, m)
 	}
+}
+
+// announcesNative is whether the driver says that it takes native programs, where the
+// kernel can be asked. A driver that does not say so may take them all the same, if it is
+// from elsewhere than Linux.
+func (s *site) announcesNative() (announces, known bool) {
+	const basic = 1 << 0 // NETDEV_XDP_ACT_BASIC
+	s.ns.do(func() error {
+		f, err := DeviceFeatures(s.link.index)
+		announces, known = f.XDP&basic != 0, err == nil
+		return nil
+	})
+	return announces, known
 }
 
 // harmOf is that of a driver of a manner.

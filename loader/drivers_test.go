@@ -49,6 +49,24 @@ func TestDriversPage(t *testing.T) {
 	}
 }
 
+// TestAnnouncesNative: a veth says that it takes native programs, and loopback does not,
+// where the kernel can be asked.
+func TestAnnouncesNative(t *testing.T) {
+	lab := newLab(t)
+	for name, want := range map[string]bool{"v0": true, "lo": false} {
+		s, err := approach(name, lab.name)
+		must(t, err)
+		defer s.release()
+		asked := s.ns.do(func() error { _, err := DeviceFeatures(s.link.index); return err })
+		if announces, known := s.announcesNative(); known != (asked == nil) || announces != (want && known) {
+			t.Errorf("%s: %v, known %v, when asked %v", name, announces, known, asked)
+		}
+	}
+	if err := (&HarmError{Driver: "r8169", None: true}).Error(); err != "native XDP not tried: driver r8169 announces none" {
+		t.Error(err)
+	}
+}
+
 // TestHarm: an interface of a driver that is known takes a native program, and one of
 // another is asked for none.
 func TestHarm(t *testing.T) {

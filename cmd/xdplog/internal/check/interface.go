@@ -173,7 +173,8 @@ func featureFact(features uint64, err error) fact {
 // harmFact is whether traffic goes on when a native program comes or goes.
 func harmFact(harm error) fact {
 	f := fact{name: "start and end", verdict: yes, found: "leave traffic alone"}
-	if harm != nil {
+	var driver *loader.HarmError
+	if none := errors.As(harm, &driver) && driver.None; harm != nil && !none {
 		f.verdict, f.found = no, harm.Error()
 		f.todo = "--mode auto takes generic; --mode native takes it all the same"
 	}
