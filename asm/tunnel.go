@@ -14,15 +14,15 @@ const maxInside = layout.MaxPayloadAt + maxHeaders
 
 // Labels of what looks into tunnels.
 const (
-	tunnelled    label = "tunnelled"     // the packet's ports are read, if it has any
-	datagram     label = "tunnel_in_udp" //
-	outside      label = "outside"       // what may be a tunnel is in what
-	outsideAgain label = "outside_again" // it is none, or what it carries is cut
-	byEtherType  label = "tunnel_ether_type"
-	byVersion    label = "tunnel_ip_version"
-	insideEther  label = "inside_ethernet"
-	insideIP     label = "inside_ip"
-	insideType   label = "inside_ether_type"
+	tunnelled    label = "tunnelled"         // the packet's ports are read, if it has any
+	datagram     label = "tunnel_in_udp"     // it is UDP
+	outside      label = "outside"           // it may be a tunnel, and what says which
+	outsideAgain label = "outside_again"     // it is none, or what it carries is cut
+	byEtherType  label = "tunnel_ether_type" // next says what begins at header
+	byVersion    label = "tunnel_ip_version" // an IP header begins there
+	insideEther  label = "inside_ethernet"   // an Ethernet header does
+	insideIP     label = "inside_ip"         // an IP header of the version in next does
+	insideType   label = "inside_ether_type" // what next says stands behind the Ethernet header
 )
 
 // what says which tunnel it may be, until it is asked: an IP protocol or a UDP port.

@@ -41,6 +41,9 @@
 //     an authentication header in both versions. libpcap looks for them right
 //     behind the IPv6 header.
 //
+// With [Options.Inner] and MatchInner all this is about the packet in a tunnel,
+// where there is one: see [FindTunnel].
+//
 // Ports and the headers of tcp[…] and the like are not looked for in a later
 // fragment. tcp[…], udp[…], sctp[…] and pim[…] are about both versions of IP,
 // where libpcap's are about IPv4 alone: ip and tcp[13] & 2 != 0 is its
