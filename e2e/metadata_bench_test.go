@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 
@@ -103,4 +104,70 @@ func benchmarkMetadata(b *testing.B, transport asm.Transport, beside bool) {
 		}
 	}
 	b.ReportMetric(0, "ns/op") // of this loop
+}
+
+// BenchmarkHardwareTime measures what a packet costs at tc whose time the device has told,
+// beside the kernel's time, by the kernel's statistics in BPF_PROG_TEST_RUN, in turns. In
+// XDP no program that asks a driver can be run so.
+func BenchmarkHardwareTime(b *testing.B) {
+	needPrivilege(b)
+	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer stats.Close()
+	context := struct { // struct __sk_buff, up to hwtstamp
+		_        [184]byte
+		HWTStamp uint64
+	}{HWTStamp: 1}
+	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, License: "MIT", Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, 0), bpf.Return()},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pass.Close()
+	names, programs, captures := []string{"pass", "precise", "hardware"}, []*ebpf.Program{pass}, []*capture{nil}
+	for _, clock := range []asm.Clock{asm.PreciseClock, asm.HardwareClock} {
+		c := loadCapture(b, captureOptions{Config: asm.Config{Place: asm.TCIngress, Transport: asm.Mmap, Clock: clock}})
+		programs, captures = append(programs, c.program), append(captures, c)
+	}
+	runner := newThread(b, pin(cpus(b)[0]))
+	frame := floodFrame(64, layers.EthernetTypeIPv4)
+	times := make([][]float64, len(programs))
+	for b.Loop() {
+		for range 32 {
+			for i, program := range programs {
+				before, err := program.Stats()
+				if err != nil {
+					b.Fatal(err)
+				}
+				err = runner.do(func() error {
+					_, err := program.Run(&ebpf.RunOptions{Data: frame, Context: context, Repeat: 16_000})
+					return err
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				after, err := program.Stats()
+				if err != nil {
+					b.Fatal(err)
+				}
+				times[i] = append(times[i], float64(after.Runtime-before.Runtime)/float64(after.RunCount-before.RunCount))
+				if captures[i] != nil {
+					captures[i].caughtUp(b)
+				}
+			}
+		}
+	}
+	var medians []float64
+	for i, name := range names {
+		medians = append(medians, middle(times[i]))
+		b.ReportMetric(medians[i], name+"-ns")
+	}
+	for _, c := range captures[1:] {
+		c.finish(b)
+	}
+	b.ReportMetric((medians[2]-medians[0])/(medians[1]-medians[0]), "hardware/precise") // what counts taken off
+	b.ReportMetric(0, "ns/op")                                                          // of this loop
 }

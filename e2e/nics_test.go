@@ -100,6 +100,8 @@ func (c card) observe(t *testing.T, want nicRow) nicRow {
 	}
 	row.Place, row.Says, row.Frames = lab.shoot(t)
 	row.Says = strings.TrimPrefix(strings.TrimPrefix(row.Says, refused+row.Native), "; ")
+	hides := strings.HasSuffix(row.Says, hidden)
+	row.Says = strings.TrimSuffix(strings.TrimSuffix(row.Says, hidden), "; ") // which is a fact, below
 	_, _, row.Promiscuous = lab.shoot(t, "--promiscuous")
 	_, _, row.TC = lab.shoot(t, "--promiscuous", "--place", "tc")
 
@@ -115,8 +117,11 @@ func (c card) observe(t *testing.T, want nicRow) nicRow {
 		"start and end": strings.Contains(row.Says, "native XDP would "),
 		"offloads":      strings.Contains(row.Says, "meanwhile off"),
 	}
-	if row.Promiscuous[1] == "no tag" {
+	if hides || row.Promiscuous[1] == "no tag" {
 		foretold["VLAN tags"] = true
+	}
+	if row.Promiscuous[1] == "no tag" && !hides {
+		t.Errorf("tags are not seen, and the first line doesn't say so: %q", row.Says)
 	}
 	for name, bad := range foretold {
 		if f := fact(name); f.Status != "unknown" && (f.Status == "no") != bad {
