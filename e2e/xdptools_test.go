@@ -85,12 +85,18 @@ func besideXDPTools(t *testing.T, dir, mode string) {
 	before := x.decided(t)
 
 	capture := lab.xdplog(t)
-	said := capture.stderr.String()
-	if strings.Contains(said, "(tc ingress; ") && !namesTargets(t) {
-		capture.stop(t)
-		t.Skip("this kernel lacks the target in what it says of links, as Linux 5.10 does")
+	second := func() {
+		x.run(t, "xdp-loader", "load", right(0), filepath.Join(dir, "xsk_def_xdp_prog.o"), "--mode", mode)
 	}
-	if !strings.Contains(said, "(beside its XDP program id ") || !strings.Contains(said, "(xdp_dispatcher)") {
+	alone := true // xdplog can stand at a single component
+	if strings.Contains(capture.stderr.String(), "(tc ingress; ") && !namesTargets(t) {
+		lacks(t, "the target in what it says of links, as Linux 5.10 does")
+		capture.stop(t)
+		alone = false
+		second()
+		capture = lab.xdplog(t)
+	}
+	if said := capture.stderr.String(); !strings.Contains(said, "(beside its XDP program id ") || !strings.Contains(said, "(xdp_dispatcher)") {
 		t.Errorf("it does not say beside what it stands:\n%s", said)
 	}
 	var events uint64
@@ -118,24 +124,27 @@ func besideXDPTools(t *testing.T, dir, mode string) {
 			t.Fatalf("%s: it does not say that it follows, said %d times before, to %v:\n%s", what, before, now, capture.stderr.String())
 		}
 	}
-	see("one component")
-	follows("a second component", func() {
-		x.run(t, "xdp-loader", "load", right(0), filepath.Join(dir, "xsk_def_xdp_prog.o"), "--mode", mode)
-	})
+	if alone {
+		see("one component")
+		follows("a second component", second)
+	}
 	see("two components")
 	status := x.run(t, "xdp-loader", "status", right(0))
-	second := regexp.MustCompile(`\s(\d+)\s+\w+\s+XDP_PASS`).FindAllStringSubmatch(status, -1)
+	components := regexp.MustCompile(`\s(\d+)\s+\w+\s+XDP_PASS`).FindAllStringSubmatch(status, -1)
 	listed := start(t, lab.right, "-D", "-o", "json").list(t)
-	if len(listed.Programs) < 3 || len(second) < 2 {
+	if alone && len(listed.Programs) < 3 || len(components) < 2 {
 		t.Fatalf("-D says of programs %v, want the dispatcher and two components; xdp-loader says\n%s", listed.Programs, status)
 	}
-	follows("the second goes", func() {
-		x.run(t, "xdp-loader", "unload", right(0), "--id", second[len(second)-1][1])
-	})
-	see("one component again")
+	if alone {
+		follows("the second goes", func() {
+			x.run(t, "xdp-loader", "unload", right(0), "--id", components[len(components)-1][1])
+		})
+		see("one component again")
+	}
 	after := x.decided(t)
-	if drops, passes := after["drop"]-before["drop"], after["pass"]-before["pass"]; drops != 9 || passes != 6 || after["aborted"] != before["aborted"] {
-		t.Errorf("xdp-filter counts %d drops and %d passes, want 9 and 6", drops, passes)
+	drops, passes := after["drop"]-before["drop"], after["pass"]-before["pass"]
+	if drops*5 != events*3 || passes*5 != events*2 || after["aborted"] != before["aborted"] {
+		t.Errorf("xdp-filter counts %d drops and %d passes of %d packets, of which it drops three of five", drops, passes, events)
 	}
 
 	x.run(t, "xdp-loader", "unload", right(0), "--all")
