@@ -110,14 +110,11 @@ func (p *Packets) memory(least int) []byte {
 func (p *Packets) add(from packet, by *Selection) {
 	var frame []byte
 	switch {
-	case from.cook == nil || from.around != nil:
+	case from.cook == nil || by.Bare && from.around != nil:
 		if !from.cook.asks(from.around, from.data, from.length, by) {
 			return
 		}
-		if from.cook != nil && !by.Bare {
-			frame = p.cook(from)
-		}
-	default:
+	default: // what is to be kept is copied once
 		if frame = p.cook(from); !by.asks(frame, from.length) {
 			p.cooked = p.cooked[:len(p.cooked)-len(frame)]
 			return

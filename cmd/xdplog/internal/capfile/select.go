@@ -66,7 +66,7 @@ func (p *pcap) quick(s *scanner, f *File, by *Selection) {
 		length = max(length, captured)
 		around := head[:p.header+int(captured)]
 		if p.cook != nil && !by.Bare {
-			f.batch.add(packet{time: p.time(head), data: data, length: length, cook: p.cook, around: around}, by)
+			f.batch.add(packet{time: p.time(head), data: data, length: length, cook: p.cook}, by)
 		} else if p.cook.asks(around, data, length, by) {
 			f.batch.List = append(f.batch.List, Packet{Time: p.time(head), Data: data, Length: length})
 		}
