@@ -15,7 +15,8 @@ type Packet struct {
 	// packet's CPU, since the one before of its program from there, or were kept there and
 	// written over, or too old. Those behind the
 	// last packet are in the counters alone. Transport mmap says it where it carries
-	// bytes, and perf where the collection has one program.
+	// bytes, and perf where the collection has one program, but of what a CPU that came online
+	// lost before it had its buffer.
 	Dropped uint64
 
 	// Queue is the number of the receive queue that the packet came by, from 1 on, where
