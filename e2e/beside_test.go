@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
-	"github.com/xdplog/xdplog/loader"
 )
 
 // TestBesideAFirewall: where a firewall has the XDP slot, xdplog stands beside it and
@@ -214,13 +212,13 @@ func needTracing(t *testing.T) {
 	}
 	lab := newLab(t)
 	f := lab.firewall(t, "firewall", "native")
-	words := []string{right(0), "firewall", "no program can stand beside it"}
-	if _, err := loader.Kernel(); errors.Is(err, loader.ErrNoBTF) {
-		words = []string{"the kernel has no BTF"}
+	why, words := "no program can stand beside it", []string{right(0), "firewall"}
+	if !hasBTF(t) {
+		why, words = "the kernel has no BTF", nil
 	}
-	complain(t, lab.right, 1, words, "-i", right(0), "--place", "beside")
+	complain(t, lab.right, 1, append(words, why), "-i", right(0), "--place", "beside")
 	capture := lab.xdplog(t)
-	if said := capture.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, "no program can stand beside it") {
+	if said := capture.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, why) {
 		t.Errorf("it does not say why it is at tc:\n%s", said)
 	}
 	capture.stop(t)

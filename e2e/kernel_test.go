@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -29,6 +30,20 @@ const nativeJumbo = "native XDP for packets of several buffers, as jumbo frames 
 func lacks(t testing.TB, feature string, args ...any) {
 	t.Helper()
 	t.Logf("this kernel lacks "+feature, args...)
+}
+
+// hasBTF says whether the kernel says how its structures are laid out.
+func hasBTF(t testing.TB) bool {
+	t.Helper()
+	_, err := loader.Kernel()
+	if errors.Is(err, loader.ErrNoBTF) {
+		lacks(t, "BTF")
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return true
 }
 
 // needTransport skips a test of transport mmap where the kernel does not take it,

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/xdplog/xdplog/asm"
@@ -19,7 +20,10 @@ var ErrNoBTF = errors.New("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)")
 // by its BTF. The error wraps [ErrNoBTF] where it has none.
 func Kernel() (k asm.Kernel, err error) {
 	spec, err := kernelTypes()
-	if err != nil {
+	switch {
+	case errors.Is(err, ebpf.ErrNotSupported): // there is no more to it
+		return k, explain(errors.Join(ErrNoBTF, err), "%v", ErrNoBTF)
+	case err != nil:
 		return k, fmt.Errorf("read the kernel's BTF: %w: %w", ErrNoBTF, err)
 	}
 	for _, f := range []struct {

@@ -93,7 +93,10 @@ func openMemory() (_ *memory, err error) {
 	if m.types, err = kernelTypes(); err != nil {
 		return nil, err
 	}
-	return m, nil
+	if size := m.offset("list_head", "prev"); m.err == nil && size != 8 {
+		m.err = fmt.Errorf("its pointers have %d bytes, not 8", size)
+	}
+	return m, m.err
 }
 
 // peekProgram reads from the address that is its first argument, or where that is 0
