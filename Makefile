@@ -48,8 +48,10 @@ MACHINE  = LoadedProgram|StrictAlignment|FilterByHand|LostIsCounted|CountFull|Pa
 arches: ## what a machine can make a difference to, on each of README's, in QEMU: all of them, or MACHINES="6.1-s390x"
 	go run ./e2e/kernels/runner -run '^Test($(MACHINE))$$' $(MACHINES)
 
-fuzz: ## the parser against the oracle until stopped; XDPLOG_FUZZ_SEED=N repeats a run; needs root
-	XDPLOG_E2E=required XDPLOG_FUZZ_PACKETS=0 go test -count=1 -timeout 0 -v -run '^TestDifferential$$' ./asm
+FUZZ ?= TestDifferential
+
+fuzz: ## the parser against the oracle until stopped, FUZZ=TestInnerDifferential in tunnels; XDPLOG_FUZZ_SEED=N repeats a run; needs root
+	XDPLOG_E2E=required XDPLOG_FUZZ_PACKETS=0 go test -count=1 -timeout 0 -v -run '^$(FUZZ)$$' ./asm
 
 fuzz-text: ## what reads bytes and text in user space, FUZZTIME each
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./reader

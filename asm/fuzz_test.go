@@ -16,11 +16,22 @@ import (
 // XDPLOG_FUZZ_PACKETS is how many, 0 to go on until stopped (with -timeout 0), and
 // XDPLOG_FUZZ_SEED the seed, which is printed.
 func TestDifferential(t *testing.T) {
-	packets := uint64(number(t, "XDPLOG_FUZZ_PACKETS", 200_000))
+	seed := fuzzSeed(t)
+	newDifferential(t, seed).run(t, seed)
+}
+
+// fuzzSeed is the environment's, or another one each time.
+func fuzzSeed(t *testing.T) uint64 {
+	t.Helper()
 	seed := uint64(number(t, "XDPLOG_FUZZ_SEED", rand.Int64()))
 	t.Logf("XDPLOG_FUZZ_SEED=%d", seed)
+	return seed
+}
 
-	d := newDifferential(t, seed)
+// run holds the programs against the oracle on as many packets as the environment says.
+func (d *differential) run(t *testing.T, seed uint64) {
+	t.Helper()
+	packets := uint64(number(t, "XDPLOG_FUZZ_PACKETS", 200_000))
 	start := time.Now()
 	printed := start
 	done := uint64(0)

@@ -68,19 +68,10 @@ func TestInnerFixturesAtEverySplit(t *testing.T) {
 
 // TestInnerDifferential is [TestDifferential] of tunnels.
 func TestInnerDifferential(t *testing.T) {
-	packets := uint64(number(t, "XDPLOG_FUZZ_PACKETS", 200_000))
-	seed := uint64(number(t, "XDPLOG_FUZZ_SEED", rand.Int64()))
-	t.Logf("XDPLOG_FUZZ_SEED=%d", seed)
+	seed := fuzzSeed(t)
 	d := newDifferentialOf(t, seed, Config{Inner: true}, Config{Inner: true, All: true})
 	d.generator.Tunnels = true
-	for done := uint64(0); done < packets; done += batchSize {
-		if err := d.batch(); err != nil {
-			t.Fatalf("XDPLOG_FUZZ_SEED=%d, after %d packets: %v", seed, done, err)
-		}
-	}
-	for _, m := range d.machines {
-		t.Logf("%+v: %d packets, %d events", m.cfg, m.counted.Seen, m.counted.Captured)
-	}
+	d.run(t, seed)
 }
 
 // TestInnerTC runs tunnels at tc, cut at every length and made up.
@@ -266,5 +257,24 @@ func TestInnerBytes(t *testing.T) {
 				t.Errorf("of %+v\n got %x\nwant %x", record, got, want)
 			}
 		})
+	}
+}
+
+// TestInnerStrictAlignment is [TestStrictAlignment]: an inner Ethernet header puts what is behind
+// it two bytes off.
+func TestInnerStrictAlignment(t *testing.T) {
+	const strictAlignment = 1 << 0
+	for name, cfg := range innerConfigs() {
+		for _, at := range []Place{XDP, TCIngress} {
+			cfg.Place = at
+			t.Run(name+" at "+at.String(), func(t *testing.T) {
+				spec, err := Program(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				spec.Programs[ProgramName].Flags |= strictAlignment
+				load(t, spec)
+			})
+		}
 	}
 }
