@@ -24,7 +24,7 @@ const broken = 77
 func calling(t *testing.T, place Place, typed bool, configs ...FilterConfig) *ebpf.CollectionSpec {
 	t.Helper()
 	const slot, mine = -8, 12345
-	spec := places[place].of(Config{}).spec()
+	spec := places[place].of(Config{NoFrags: !takesFrags()}).spec()
 	spec.Name, spec.License = "caller", "Dual MIT/GPL"
 	insns := bpf.Instructions{bpf.Mov.Reg(bpf.R6, bpf.R1)}
 	if typed {

@@ -87,6 +87,10 @@ func (p *parser) trailing(t token) {
 		p.fail(t, `unexpected "/": the protocol of a port stands before it, as in udp port 53`)
 	case last.kind == number && value != "" && (t.is("-") || t.is(":")):
 		p.fail(t, "unexpected %q: write portrange %s-%s", t.text, last.text, value)
+	case last.is("arp") && arpOperations[t.text] != "":
+		p.fail(t, "unexpected %s: write arp[6:2] == %s", quoted(t.text), arpOperations[t.text])
+	case (last.is("icmp") || last.is("icmp6")) && isNumberName(last.text+"-"+t.text):
+		p.fail(t, "unexpected %s: write %[2]s[%[2]stype] == %[2]s-%[3]s", quoted(t.text), last.text, t.text)
 	case last.kind == word && t.kind == number && portProtocols[last.text] != 0:
 		p.fail(t, "unexpected %s: write %s port %s", quoted(t.text), last.text, t.text)
 	}

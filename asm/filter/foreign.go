@@ -48,6 +48,14 @@ const (
 	onlyPackets = "a filter knows what is in a packet, and nothing else of it"
 )
 
+// arpOperations are how tcpdump calls what ARP says.
+var arpOperations = map[string]string{"request": "1", "who-has": "1", "reply": "2", "is-at": "2"}
+
+func isNumberName(name string) bool {
+	_, ok := namedNumbers[name]
+	return ok
+}
+
 // fields are those of display filters (Wireshark, tshark -Y) that have words or
 // numbers here.
 var fields = map[string]string{
