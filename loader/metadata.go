@@ -3,8 +3,6 @@ package loader
 import (
 	"slices"
 
-	"github.com/cilium/ebpf/btf"
-
 	"github.com/xdplog/xdplog/asm"
 )
 
@@ -69,21 +67,9 @@ func tells(at Options) (index uint32, what uint64) {
 }
 
 // metadataFunctions are the kernel's; where it has none, or can't be asked, they are 0.
-func metadataFunctions() (m asm.Metadata) {
-	spec, err := kernelTypes()
-	if err != nil {
-		return m
-	}
-	for name, id := range map[string]*btf.TypeID{
-		"bpf_xdp_metadata_rx_vlan_tag":  &m.VLANTag,
-		"bpf_xdp_metadata_rx_timestamp": &m.Timestamp,
-	} {
-		var f *btf.Func
-		if spec.TypeByName(name, &f) == nil {
-			*id, _ = spec.TypeID(f)
-		}
-	}
-	return m
+func metadataFunctions() asm.Metadata {
+	ids := kernelFunctions("bpf_xdp_metadata_rx_vlan_tag", "bpf_xdp_metadata_rx_timestamp")
+	return asm.Metadata{VLANTag: ids[0], Timestamp: ids[1]}
 }
 
 // asksFor is what the program of an attachment asks the driver.
