@@ -38,6 +38,8 @@ type ring struct {
 	names    *numbering
 	started  int        // files
 	finished []finished // and not deleted, the oldest first
+	then     *then      // which may have packed them; nil: nothing is done with them
+	late     []finished // deleted while something was done with them
 	read     []fs.FileInfo
 	say      func(string)
 	stuck    bool // said that one can't be deleted
@@ -89,6 +91,7 @@ func (r *ring) open(name string) (*output, error) {
 // on reading it.
 func (r *ring) show(o *output) error {
 	name := o.file.Name()
+	r.forget(name)
 	if err := r.replace(name); err != nil {
 		return err
 	}
@@ -134,17 +137,25 @@ func (r *ring) finish(o *output) {
 // prune deletes the oldest of the files that this run made, as far as there are too
 // many beside the one that is begun.
 func (r *ring) prune() {
+	r.sweep()
 	for len(r.finished) > 0 && r.over() {
-		oldest := r.finished[0]
+		r.delete(r.finished[0])
 		r.finished = r.finished[1:]
-		info, err := os.Lstat(oldest.name)
-		if err == nil && os.SameFile(info, oldest.info) { // else it has been moved, or is another's
-			err = os.Remove(oldest.name)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !r.stuck {
-			r.stuck = true
-			r.say(fmt.Sprintf("the oldest file stays: %v", err))
-		}
+	}
+}
+
+// delete deletes a file, or what has become of it.
+func (r *ring) delete(f finished) {
+	if r.then.busy(f.name) {
+		r.late = append(r.late, f)
+	}
+	name, _ := r.present(f)
+	if name == "" { // it has been moved, or is another's
+		return
+	}
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) && !r.stuck {
+		r.stuck = true
+		r.say(fmt.Sprintf("the oldest file stays: %v", err))
 	}
 }
 
@@ -158,7 +169,8 @@ func (r *ring) over() bool {
 	}
 	sum := r.Size
 	for _, f := range r.finished {
-		sum += f.info.Size()
+		_, size := r.present(f)
+		sum += size
 	}
 	return sum > r.Total
 }

@@ -28,7 +28,8 @@ type then struct {
 	say  func(string)
 
 	mu      sync.Mutex
-	waiting []string // files
+	waiting []string       // files
+	files   map[string]int // that wait, or with which something is done
 	running int
 	idle    chan struct{} // closed when nothing runs and somebody waits for that; nil: nobody does
 	failed  bool
@@ -44,7 +45,7 @@ func newThen(o WriterOptions) (*then, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find what to do with files: %w", err)
 	}
-	return &then{Then: o.Then, path: path, say: o.say()}, nil
+	return &then{Then: o.Then, path: path, say: o.say(), files: make(map[string]int)}, nil
 }
 
 // run has the command run with a file, at once or later.
@@ -55,6 +56,7 @@ func (t *then) run(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting = append(t.waiting, name)
+	t.files[name]++
 	if t.running < atOnce {
 		t.running++
 		go t.work()
@@ -80,7 +82,22 @@ func (t *then) work() {
 		if err := t.do(name); err != nil {
 			t.fail(name, err)
 		}
+		t.mu.Lock()
+		if t.files[name]--; t.files[name] == 0 {
+			delete(t.files, name)
+		}
+		t.mu.Unlock()
 	}
+}
+
+// busy reports whether a file is waiting for its command, or that runs.
+func (t *then) busy(name string) bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.files[name] > 0
 }
 
 // do runs the command with a file. It is in a process group of its own: what ends this

@@ -94,6 +94,9 @@ func Create(name string, o WriterOptions, interrupted <-chan os.Signal) (*Writer
 	}
 	w := newWriter(out, o)
 	w.ring, w.then, w.period = files, do, newPeriod(now, o.Ring.Every)
+	if files != nil {
+		files.then = do
+	}
 	w.reopens = out.regular()
 	if err := w.MayFollow(); err != nil {
 		out.close()
@@ -287,4 +290,9 @@ func (w *Writer) Close() error {
 
 // Wait returns when all that is done with files that are whole is done, or at a signal
 // from interrupted.
-func (w *Writer) Wait(interrupted <-chan os.Signal) { w.then.wait(interrupted) }
+func (w *Writer) Wait(interrupted <-chan os.Signal) {
+	w.then.wait(interrupted)
+	if w.ring != nil {
+		w.ring.sweep()
+	}
+}
