@@ -43,7 +43,11 @@ func (b *builder) tunnels() {
 	b.Jump(parsed)
 
 	b.Block(datagram)
+	standard := b.Fresh("standard_port")
 	layout.Rec.DestinationPort.Load(b.Builder, what)
+	b.JumpIf(what, bpf.JNE, layout.PortVXLANOld, standard)
+	b.Emit(bpf.Mov.Imm(what, layout.PortVXLAN))
+	b.Block(standard)
 	for _, port := range []int32{layout.PortVXLAN, layout.PortGeneve, layout.PortGTPU} {
 		b.JumpIf(what, bpf.JEq, port, outside)
 	}

@@ -51,7 +51,8 @@ const (
 	protoIP6  = 41
 	protoGRE  = 47
 
-	portGTPU = 2152
+	portGTPU     = 2152
+	portVXLANOld = 8472 // of Linux, from before there was a standard
 )
 
 // ErrNoTunnels is why a filter with [InTunnel] is for no program that does not look into
@@ -216,7 +217,7 @@ func (t *Tunnel) inUDP(b []byte) (etherType uint16, ok bool) {
 	header := b[udpLen:]
 	t.ID, t.HasID = binary.BigEndian.Uint32(header[4:]), true
 	switch binary.BigEndian.Uint16(b[2:]) {
-	case portVXLAN:
+	case portVXLAN, portVXLANOld:
 		const hasVNI, generic = 0x08, 0x04
 		if header[0]&(hasVNI|generic) != hasVNI {
 			return 0, false

@@ -15,7 +15,7 @@ type Tunnel uint8
 
 const (
 	NoTunnel Tunnel = iota
-	VXLAN           // RFC 7348: UDP port 4789
+	VXLAN           // RFC 7348: UDP port 4789, and Linux's 8472
 	Geneve          // RFC 8926: UDP port 6081
 	GRE             // RFC 2784, RFC 2890
 	IPIP            // RFC 2003: IPv4, in IPv4 or IPv6

@@ -60,6 +60,7 @@ const (
 // UDP ports, and EtherTypes of what tunnels carry besides IP.
 const (
 	PortVXLAN     = 4789
+	PortVXLANOld  = 8472 // Linux's own, from before there was a standard: flannel's and Cilium's
 	PortGeneve    = 6081
 	PortGTPU      = 2152
 	EtherBridging = 0x6558 // transparent Ethernet bridging: a frame

@@ -139,7 +139,7 @@ func tunnel(r *wire.Record, c *cursor) (o wire.Outer, etherType uint16) {
 
 	c.take(8)
 	switch r.DestinationPort {
-	case 4789:
+	case 4789, 8472:
 		header := c.take(8)
 		if header[0]&0x0c == 0x08 {
 			return identified(wire.VXLAN, binary.BigEndian.Uint32(header[4:])>>8), etherBridging

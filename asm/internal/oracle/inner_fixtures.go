@@ -55,6 +55,7 @@ func InnerFixtures() (all []Fixture) {
 	vni := []byte{0x12, 0x34, 0x56, 0xff} // and a byte that is to be ignored
 	wrap("vxlan", udp, udpTo(4789, []byte{0x08, 0, 0, 0}, vni), ether, false)
 	wrap("vxlan with a policy", udp, udpTo(4789, []byte{0x88, 0x40, 0x12, 0x34}, vni), ether[:2], false)
+	wrap("vxlan by the old port", udp, udpTo(8472, []byte{0x08, 0, 0, 0}, vni), ether[:2], false)
 	wrap("no vxlan: without VNI", udp, udpTo(4789, []byte{0, 0, 0, 0}, vni), ether[:1], false)
 	wrap("no vxlan: GPE", udp, udpTo(4789, []byte{0x0c, 0, 0, 1}, vni), ether[:1], false)
 

@@ -61,7 +61,7 @@ func (g *Generator) carry(b []byte, etherType uint16) []byte {
 }
 
 func (g *Generator) tunnelInUDP(b []byte) []byte {
-	port := pick[uint16](g, 4789, 6081, 2152)
+	port := pick[uint16](g, 4789, 4789, 8472, 6081, 6081, 2152, 2152)
 	b = g.bytes(b, 2)
 	b = binary.BigEndian.AppendUint16(b, port)
 	b = g.bytes(b, 4)
@@ -70,7 +70,7 @@ func (g *Generator) tunnelInUDP(b []byte) []byte {
 	b = header
 	lie := g.chance(8)
 	switch port {
-	case 4789:
+	case 4789, 8472:
 		if !lie {
 			h[0] = h[0]&^0x0c | 0x08
 		}

@@ -157,8 +157,11 @@ func TestDecodeInnerAgreesWithGopacket(t *testing.T) {
 			continue
 		}
 		tunnels++
-		if strings.HasPrefix(fixture.Name, "geneve with all options") {
-			continue // gopacket v1.7.7 counts their bytes in 8 bits: findings/gopacket-geneve.sh
+		switch {
+		case strings.HasPrefix(fixture.Name, "geneve with all options"): // gopacket v1.7.7 counts their bytes in 8 bits: findings/gopacket-geneve.sh
+			continue
+		case strings.HasPrefix(fixture.Name, "vxlan by the old port"): // which it does not know
+			continue
 		}
 		outer, inner, id := judgeTunnel(t, fixture)
 		if outer != nil && (v4Mapped16(outer[0]) != got.Outer.Source || v4Mapped16(outer[1]) != got.Outer.Destination) {
