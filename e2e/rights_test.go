@@ -36,6 +36,9 @@ func TestCapabilities(t *testing.T) {
 		cmd := command("-i", right(0), "-o", "json", flag)
 		cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 		capture := launch(t, lab.right, cmd).read().listens(t)
+		if said := capture.stderr.String(); lab.tellsTags(t) && strings.Contains(said, "(native XDP") && strings.Contains(said, hidden) {
+			t.Errorf("%s: the driver is not asked for tags\n%s", flag, said)
+		}
 		lab.udp(t, 0, false, 53, 1, 18)
 		capture.want(t, udp4)
 		capture.stop(t)
