@@ -186,8 +186,6 @@ func (f *File) openNg() error {
 				f.link, f.snap = i.link, i.snap
 				return nil
 			}
-		default:
-			f.beside(kind, body, g.order)
 		case blockEnhanced, blockPacket, blockSimple:
 			if len(g.interfaces) == 0 {
 				return errors.New("a packet stands before any interface")
@@ -198,6 +196,8 @@ func (f *File) openNg() error {
 				return err
 			}
 			f.leave(i.link)
+		default:
+			f.beside(kind, body, g.order)
 		}
 	}
 }
