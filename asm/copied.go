@@ -102,13 +102,34 @@ func (copied) Start(b *assemble.Builder, dst bpf.Register) {
 	b.Note("start", bpf.LoadMem(dst, stack, layout.StartSlot, bpf.DWord))
 }
 
-// within has everything copied where that was not done yet.
+// within has everything copied where that was not done yet. What does so stands apart, in
+// [builder.outOfReach]: a packet whose headers are in reach only falls through.
 func (c copied) within(b *builder, reg bpf.Register, otherwise label) {
-	there := b.Fresh("there")
-	b.JumpIfReg(reg, bpf.JLE, end, there)
-	c.notYet(b.Builder, otherwise)
-	b.Jump(copyAll)
-	b.Block(there)
+	for _, s := range b.short {
+		if s.otherwise == otherwise {
+			b.JumpIfReg(reg, bpf.JGT, end, s.at)
+			return
+		}
+	}
+	at := b.Fresh("short")
+	b.short = append(b.short, short{at, otherwise, c})
+	b.JumpIfReg(reg, bpf.JGT, end, at)
+}
+
+// short is where a packet goes on of which something is not in reach.
+type short struct {
+	at, otherwise label
+	copied        copied
+}
+
+// outOfReach is what within has left to be done until then. Nothing falls into it.
+func (b *builder) outOfReach() {
+	for _, s := range b.short {
+		b.Block(s.at)
+		s.copied.notYet(b.Builder, s.otherwise)
+		b.Jump(copyAll)
+	}
+	b.short = nil
 }
 
 // notYet jumps where everything was copied. It takes r0.

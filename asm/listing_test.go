@@ -47,6 +47,7 @@ func TestFragments(t *testing.T) {
 				b.Roles(layout.ParseRoles())
 			}
 			fragment.emit(b)
+			b.outOfReach()
 			insns, err := b.Fragment()
 			if err != nil {
 				t.Fatal(err)

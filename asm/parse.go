@@ -95,4 +95,6 @@ func (b *builder) network(h headers, most bounds, malformed, done label) {
 	b.settle(most.transport)
 	b.Emit(bpf.Or.Imm(flags, int32(wire.FlagCut)))
 	b.Jump(parsed)
+
+	b.outOfReach()
 }

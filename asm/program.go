@@ -227,6 +227,7 @@ func instructionsAt(cfg Config, at place, way transport, slot uint8) (insns bpf.
 		bpf.Mov.Imm(bpf.R0, b.place.pass()),
 		bpf.Return(),
 	)
+	b.outOfReach()
 	insns, err = b.Program()
 	return insns, tables, err
 }

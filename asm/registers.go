@@ -27,6 +27,8 @@ type builder struct {
 	slot  uint8 // number of the program, among those of its collection
 	inner bool  // it looks into tunnels: records are two cache lines
 
+	short []short // see outOfReach
+
 	inside bool // what is emitted reads the headers of an inner packet, see aligned
 }
 
