@@ -1,11 +1,13 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/names"
+	"github.com/xdplog/xdplog/loader"
 )
 
 // clock says of which clock the times are, where they are to be the device's.
@@ -20,6 +22,9 @@ func (s *session) clock(a attachment) string {
 		return "; times are the kernel's"
 	}
 	clock, err := a.HardwareClock()
+	if errors.Is(err, loader.ErrNoHardwareClock) {
+		return "; it has no clock of its own: hardware times, which packets may bring along, are told as they are"
+	}
 	if clock == nil {
 		return fmt.Sprintf("; hardware times are told as the device has them: %v", err)
 	}
