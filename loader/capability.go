@@ -3,6 +3,7 @@ package loader
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +51,8 @@ func lacking(effective uint64, wanted []capability) []capability {
 	return lacks
 }
 
-// needs names what is missing and how to get it.
+// needs names what is missing and how to get it: with the three that every run takes, as
+// setcap(8) takes away what it does not name.
 func needs(missing []capability) string {
 	names := make([]string, len(missing))
 	for i, c := range missing {
@@ -60,8 +62,14 @@ func needs(missing []capability) string {
 	if len(names) > 1 {
 		verb = "are"
 	}
+	grant := []string{"cap_bpf", "cap_net_admin", "cap_perfmon"}
+	for _, name := range names {
+		if name = strings.ToLower(name); !slices.Contains(grant, name) {
+			grant = append(grant, name)
+		}
+	}
 	return strings.Join(names, " and ") + " " + verb + " missing: run as root, or grant " +
-		strings.ToLower(strings.Join(names, ",")) + "+ep with setcap"
+		strings.Join(grant, ",") + "+ep with setcap"
 }
 
 // forbidden says what else forbids something to one who has the capabilities

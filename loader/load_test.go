@@ -68,7 +68,7 @@ func TestMissingCapabilities(t *testing.T) {
 		{[]capability{unix.CAP_SYS_ADMIN}, "", []string{"attached", "native"}},
 		{[]capability{unix.CAP_SYS_ADMIN}, lab.name, []string{"CAP_SYS_ADMIN is missing", "enter network namespace " + lab.name}},
 		{[]capability{unix.CAP_BPF}, "", []string{"attached"}}, // implied by CAP_SYS_ADMIN
-		{[]capability{unix.CAP_SYS_ADMIN, unix.CAP_BPF}, "", []string{"CAP_BPF is missing", "cap_bpf+ep"}},
+		{[]capability{unix.CAP_SYS_ADMIN, unix.CAP_BPF}, "", []string{"CAP_BPF is missing", "grant cap_bpf,cap_net_admin,cap_perfmon+ep with setcap"}},
 		{[]capability{unix.CAP_SYS_ADMIN, unix.CAP_PERFMON}, "", []string{"CAP_PERFMON is missing"}},
 		{[]capability{unix.CAP_NET_ADMIN}, "", []string{"CAP_NET_ADMIN is missing"}},
 		{

@@ -79,7 +79,7 @@ func newPerf(events *ebpf.Map, buffer int, alone, inner bool) (*perfSource, erro
 }
 
 var (
-	errLocked = errors.New("not enough locked memory: make the buffer smaller, raise the limit with ulimit -l, or grant cap_ipc_lock+ep with setcap")
+	errLocked = errors.New("not enough locked memory: make the buffer smaller, raise the limit with ulimit -l, or grant cap_ipc_lock, beside the others, with setcap")
 	errNoPerf = errors.New("perf_event_open(2) takes CAP_PERFMON, and a seccomp profile or a security module may forbid it all the same: allow it there, or take transport ringbuf, which does without")
 )
 

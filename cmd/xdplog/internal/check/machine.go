@@ -43,19 +43,31 @@ func kernelFact() fact {
 
 // capabilityFacts tell of each capability; to enter a namespace takes one more.
 func capabilityFacts(enter bool) []fact {
+	const enters = "CAP_SYS_ADMIN"
 	missing := loader.MissingCapabilities()
 	var facts []fact
-	for _, name := range []string{"CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"} {
-		f := fact{name: "capability " + name, verdict: yes, required: enter || name != "CAP_SYS_ADMIN"}
+	var wanted []string // setcap replaces what a file has, so all are granted at once
+	for _, name := range []string{"CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", enters} {
+		f := fact{name: "capability " + name, verdict: yes, required: enter || name != enters}
+		if f.required {
+			wanted = append(wanted, strings.ToLower(name))
+		}
 		if slices.Contains(missing, name) {
-			f.verdict = no
-			f.found = "missing"
-			f.todo = "run as root, or grant " + strings.ToLower(name) + "+ep with setcap"
+			f.verdict, f.found = no, "missing"
 			if !f.required {
 				f.found = "missing, so no --netns and no demo"
 			}
 		}
 		facts = append(facts, f)
+	}
+	for i := range facts {
+		if facts[i].verdict == no {
+			all := wanted
+			if !facts[i].required {
+				all = append(slices.Clone(wanted), strings.ToLower(enters))
+			}
+			facts[i].todo = "run as root, or grant " + strings.Join(all, ",") + "+ep with setcap"
+		}
 	}
 	return facts
 }
