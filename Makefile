@@ -44,7 +44,7 @@ devices-short: ## the same on one small kernel and the NICs that it has drivers 
 	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs)$$' 6.12
 
 MACHINES = 6.12-arm64 6.12-riscv64 6.1-s390x 6.1-ppc64el 6.1-i386 6.12-armhf
-MACHINE  = LoadedProgram|StrictAlignment|FilterByHand|LostIsCounted|CountFull|PacketBytes|Beside|PacketRingPlaces|Replay|ReplayLengths|TransportDeliversAll|TransportFull|Sampling|Clocks|Keep|PacketRing|Reopen|CountersOf|CountBesideEvents|ReadPacketsOfAllTransports|AttachAndClose|TakeOver|StrangerIsLeftInPlace|TCAttachAndClose|OldQdisc|LinkAttachAndClose|Kernel|Frames|Counters|PortFilter|WriteCount|WriteDescribes|WriteTransport|Census|TopBy|Sockets|Capabilities|Killed|KilledAtTC|DecodeAtTC|WriteAtTC|BesideAFirewall|Verdict
+MACHINE  = LoadedProgram|StrictAlignment|FilterByHand|CountFull|PacketBytes|Beside|PacketRingPlaces|Replay|ReplayLengths|TransportDeliversAll|TransportFull|Sampling|Clocks|Keep|PacketRing|Reopen|CountersOf|CountBesideEvents|ReadPacketsOfAllTransports|AttachAndClose|TakeOver|StrangerIsLeftInPlace|TCAttachAndClose|OldQdisc|LinkAttachAndClose|Kernel|Compiled|Frames|Counters|PortFilter|WriteCount|WriteDescribes|WriteTransport|Census|TopBy|Sockets|Capabilities|Killed|KilledAtTC|DecodeAtTC|WriteAtTC|BesideAFirewall|Verdict
 arches: ## what a machine can make a difference to, on each of README's, in QEMU: all of them, or MACHINES="6.1-s390x"
 	go run ./e2e/kernels/runner -run '^Test($(MACHINE))$$' $(MACHINES)
 

@@ -182,3 +182,26 @@ func TestRealtime(t *testing.T) {
 		}
 	}
 }
+
+// TestCompiled: whether the kernel compiles the program or interprets it, in which it works
+// as well.
+func TestCompiled(t *testing.T) {
+	privileged(t)
+	for _, transport := range []asm.Transport{asm.Perf, asm.Ringbuf, asm.Mmap} {
+		coll, err := Load(asm.Config{Transport: transport, Buffer: asm.MinBuffer})
+		if err != nil && strings.Contains(err.Error(), "Linux 5.12") {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer coll.Close()
+		info, err := coll.Programs[asm.ProgramName].Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := info.JitedSize(); err != nil {
+			t.Logf("this kernel lacks a compiler for the program of transport %v, which it interprets", transport)
+		}
+	}
+}
