@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -201,7 +202,8 @@ func TestCompiled(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := info.JitedSize(); err != nil {
-			t.Logf("this kernel lacks a compiler for the program of transport %v, which it interprets", transport)
+			on, _ := os.ReadFile("/proc/sys/net/core/bpf_jit_enable")
+			t.Logf("this kernel lacks a compiler for the program of transport %v, or it is off: net.core.bpf_jit_enable is %s", transport, bytes.TrimSpace(on))
 		}
 	}
 }
