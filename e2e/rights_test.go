@@ -67,7 +67,7 @@ func TestCapabilities(t *testing.T) {
 	t.Run("to take over", func(t *testing.T) {
 		if !hasBTF(t) { // by which they find its name
 			lab.xdplog(t, "--mode", "native").kill(t)
-			cmd := command("-i", right(0))
+			cmd := command("-i", right(0), "--mode", "generic") // and does not go elsewhere
 			cmd.SysProcAttr = nobody(unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON)
 			launch(t, lab.right, cmd).read().complains(t, 1, "can't be read without CAP_SYS_ADMIN", "detach as root")
 			if end := launch(t, lab.right, command("detach", "-i", right(0))).read().wait(t); end.status != 0 {
