@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/xdplog/xdplog/asm"
 	"github.com/xdplog/xdplog/loader"
 )
 
@@ -245,4 +246,39 @@ func TestWriteTagBeside(t *testing.T) {
 			lab.wantNoProgram(t)
 		}
 	}
+}
+
+// TestTimeHardwareOfVeth: a veth has no time, so that all events' are the kernel's, which is counted.
+func TestTimeHardwareOfVeth(t *testing.T) {
+	for _, args := range [][]string{{}, {"--mode", "generic"}, {"--place", "tc"}, {"--transport", "mmap"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			lab := newLab(t)
+			p := start(t, lab.right, append([]string{"-i", right(0), "-o", "json", "--time", "hardware"}, args...)...)
+			if slices.Contains(args, "tc") && !hasHardwareTimeAtTC(t) {
+				p.complains(t, 1, "Linux 5.16")
+				return
+			}
+			capture := p.listens(t)
+			lab.udp(t, 0, false, 53, 3, 18)
+			for range 3 {
+				capture.next(t) // whose age is plausible
+			}
+			end := capture.stop(t)
+			if !strings.Contains(end.stderr, "0 of 3 events bear the device's time, the others the kernel's") {
+				t.Errorf("at the end it says\n%s", end.stderr)
+			}
+			lab.wantNoProgram(t)
+		})
+	}
+}
+
+// hasHardwareTimeAtTC reports whether programs at tc may read the device's time.
+func hasHardwareTimeAtTC(t testing.TB) bool {
+	coll, err := loader.Load(asm.Config{Place: asm.TCIngress, Clock: asm.HardwareClock})
+	if err != nil {
+		lacks(t, "hardware times at tc (Linux 5.16)")
+		return false
+	}
+	coll.Close()
+	return true
 }
