@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -20,13 +21,14 @@ func (l *lab) forwardTo(t *testing.T, name string) {
 		register         = 1 // NFT_REG_1
 		forwardFrom      = 1 // NFTA_FWD_SREG_DEV
 	)
+	var lacks error
 	l.right.change(t, name, func(to netlink.Link) error {
 		number := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 		text := func(kind int, s string) *nl.RtAttr { return nl.NewRtAttr(kind, nl.ZeroTerminated(s)) }
 		expression := func(name string, data ...*nl.RtAttr) *nl.RtAttr {
 			return nested(unix.NFTA_LIST_ELEM, text(unix.NFTA_EXPR_NAME, name), nested(unix.NFTA_EXPR_DATA, data...))
 		}
-		return nft(
+		lacks = nft(
 			nftMessage(unix.NFT_MSG_NEWTABLE, text(unix.NFTA_TABLE_NAME, table)),
 			nftMessage(unix.NFT_MSG_NEWCHAIN, text(unix.NFTA_CHAIN_TABLE, table), text(unix.NFTA_CHAIN_NAME, chainName), text(unix.NFTA_CHAIN_TYPE, "filter"),
 				nested(unix.NFTA_CHAIN_HOOK,
@@ -39,7 +41,14 @@ func (l *lab) forwardTo(t *testing.T, name string) {
 						nested(unix.NFTA_IMMEDIATE_DATA, nl.NewRtAttr(unix.NFTA_DATA_VALUE, nl.Uint32Attr(uint32(to.Attrs().Index))))),
 					expression("fwd", nl.NewRtAttr(forwardFrom, number(register))))),
 		)
+		return nil
 	})
+	if errors.Is(lacks, unix.EPROTONOSUPPORT) || errors.Is(lacks, unix.EOPNOTSUPP) || errors.Is(lacks, unix.ENOENT) {
+		t.Skipf("this kernel lacks nftables' rules for devices: %v", lacks)
+	}
+	if lacks != nil {
+		t.Fatal(lacks)
+	}
 }
 
 func nftMessage(kind int, attributes ...*nl.RtAttr) *nl.NetlinkRequest {

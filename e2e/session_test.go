@@ -240,16 +240,9 @@ func l2tp(t *testing.T, lab *lab) func(...[]byte) {
 	})
 }
 
-// xfrm is the interface of packets that ESP protects on their way.
-func xfrm(t *testing.T, lab *lab) func(...[]byte) {
-	const id = 5
-	lab.addLink(t, func(a netlink.LinkAttrs) netlink.Link { return &netlink.Xfrmi{LinkAttrs: a, Ifid: id} })
-	return lab.protected(t, id)
-}
-
 // protected returns what sends packets from the left in an ESP tunnel, which the right
-// takes out for the interface with an id, or whichever receives them.
-func (l *lab) protected(t *testing.T, id int) func(frames ...[]byte) {
+// takes out again.
+func (l *lab) protected(t *testing.T) func(frames ...[]byte) {
 	t.Helper()
 	const request = 5
 	all := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
@@ -257,9 +250,7 @@ func (l *lab) protected(t *testing.T, id int) func(frames ...[]byte) {
 		Src: net.IPv4(192, 0, 2, 1), Dst: net.IPv4(192, 0, 2, 2), Proto: netlink.XFRM_PROTO_ESP, Mode: netlink.XFRM_MODE_TUNNEL, Spi: 0x1000, Reqid: request,
 		Aead: &netlink.XfrmStateAlgo{Name: "rfc4106(gcm(aes))", Key: make([]byte, 20), ICVLen: 128},
 	}
-	receives := state
-	receives.Ifid = id
-	err := l.right.do(func() error { return netlink.XfrmStateAdd(&receives) })
+	err := l.right.do(func() error { return netlink.XfrmStateAdd(&state) })
 	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.ENOSYS) {
 		t.Skipf("this kernel lacks IPsec: %v", err)
 	}

@@ -43,7 +43,14 @@ func (l *lab) add(t *testing.T, kind string, link func(netlink.LinkAttrs) error)
 	if err != nil {
 		t.Fatalf("make a %s device: %v", kind, err)
 	}
-	t.Cleanup(func() { l.right.change(t, above, netlink.LinkDel) })
+	t.Cleanup(func() {
+		l.right.change(t, above, func(made netlink.Link) error {
+			if err := netlink.LinkDel(made); !errors.Is(err, unix.EOPNOTSUPP) { // L2TP's go with their namespace
+				return err
+			}
+			return nil
+		})
+	})
 }
 
 // addLink is add of a device that the library knows.
@@ -163,10 +170,14 @@ func ring(protocol byte, before func(inner []byte) []byte) maker {
 	}
 }
 
-// hsrTag puts HSR's tag (IEC 62439-3) before the EtherType.
+// hsrTag puts HSR's tag (IEC 62439-3) before the EtherType, behind a VLAN's.
 func hsrTag(f []byte) []byte {
-	size := len(f) - 14 + 6
-	return slices.Concat(f[:12], []byte{0x89, 0x2f, byte(size >> 8), byte(size), 0, 1}, f[12:])
+	at := 12
+	if binary.BigEndian.Uint16(f[at:]) == uint16(dot1q) {
+		at += 4
+	}
+	size := len(f) - at - 2 + 6
+	return slices.Concat(f[:at], []byte{0x89, 0x2f, byte(size >> 8), byte(size), 0, 1}, f[at:])
 }
 
 // macsec is one that lets frames pass that nobody has protected.

@@ -21,8 +21,8 @@ var extraModules = []string{
 	"bonding", "team", "macvlan", "bridge", "8021q", "vxlan",
 	"dummy", "ifb", "act_mirred", "cls_u32", "ipvlan", "vrf", "geneve", "hsr", "macsec",
 	"tun", "tap", "wireguard", "ipip", "sit", "ip_gre", "ip6_gre", "ip6_tunnel", "ip_vti",
-	"macvtap", "ipvtap", "pppoe", "l2tp_eth", "l2tp_netlink", "gtp", "xfrm_interface", "xfrm_user", "esp4", "gcm", "ctr", "aes_generic", "ghash_generic", "seqiv", "nlmon", "vcan",
-	"netkit", "team_mode_roundrobin", "team_mode_activebackup",
+	"macvtap", "ipvtap", "pppoe", "l2tp_eth", "l2tp_netlink", "gtp", "xfrm_user", "esp4", "gcm", "ctr", "aes_generic", "ghash_generic", "seqiv", "nlmon", "vcan",
+	"nf_tables", "nft_fwd_netdev", "netkit", "team_mode_roundrobin", "team_mode_activebackup",
 }
 
 // moduleFolders are those of a kernel's modules that may be needed, or be what one
