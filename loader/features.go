@@ -42,19 +42,21 @@ func (s *site) named(bits [featureWords]uint32) (named []string) {
 }
 
 // merging are the offloads by which a card makes one of several packets. The kernel
-// switches them off for a generic program, and drivers do for a native one.
+// switches them off for a generic program (generic_xdp_install, net/core/dev.c), and some drivers do for a native one.
 var merging = []string{"rx-lro", "rx-gro-hw"}
 
-// MergesInCard returns the offloads of an interface by which its card merges packets,
-// of those that are on, by the names that ethtool -K takes. A program that comes may switch
-// them off. The namespace is as in [Options].
+// MergesInCard returns the offloads by which an interface's card merges packets, by the names
+// that ethtool -K takes: those that are on, and that the kernel switches off for a program
+// in the mode that Auto takes. The namespace is as in [Options].
 func MergesInCard(iface, namespace string) ([]string, error) {
-	ns, err := openNamespace(namespace)
+	s, err := approach(iface, namespace)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{ns: ns, link: link{name: iface}}
 	defer s.release()
+	if s.takesNative() {
+		return nil, nil // drivers that switch them off then do more harm
+	}
 	now, err := s.features()
 	if err != nil {
 		return nil, err

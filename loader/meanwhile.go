@@ -12,9 +12,8 @@ func Meanwhile(iface, namespace string) (mode Mode, different []string, err erro
 		return Auto, nil, err
 	}
 	defer s.release()
-	driver := s.driver(s.link.name)
-	if s.harm() == nil && drivers[driver].manner != none && !s.link.loopback() {
-		return Native, natively[driver], nil
+	if s.takesNative() {
+		return Native, natively[s.driver(s.link.name)], nil
 	}
 	// What a card receives is merged by what hands it to the stack, but where a generic
 	// program runs (netif_elide_gro, include/linux/netdevice.h).
@@ -23,6 +22,11 @@ func Meanwhile(iface, namespace string) (mode Mode, different []string, err erro
 		different = append(different, "the kernel merges no segments (GRO) there")
 	}
 	return Generic, different, nil
+}
+
+// takesNative is whether Auto asks for a native program, and gets it.
+func (s *site) takesNative() bool {
+	return s.harm() == nil && drivers[s.driver(s.link.name)].manner != none && !s.link.loopback()
 }
 
 // natively is what is different while a native program is there, by driver, of those of

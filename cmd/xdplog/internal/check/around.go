@@ -55,7 +55,7 @@ func mergeFact(name string) fact {
 	case err != nil:
 		f.verdict, f.found = unknown, lastOf(err)
 	case len(on) > 0:
-		f.verdict, f.found = no, strings.Join(on, ", ")+" may be off while xdplog runs, and is then put back at the end"
+		f.verdict, f.found = no, strings.Join(on, ", ")+": off while xdplog runs, and put back at the end"
 	}
 	return f
 }
