@@ -31,6 +31,11 @@ func TestBlind(t *testing.T) {
 			a.Name = "w0"
 			return &netlink.Vrf{LinkAttrs: a, Table: 10}
 		}, "received by its ports"},
+		"dummy": {func(*lab) netlink.Link {
+			a := netlink.NewLinkAttrs()
+			a.Name = "w0"
+			return &netlink.Dummy{LinkAttrs: a}
+		}, "seen at tc egress"},
 		"ipvlan l3s": {func(l *lab) netlink.Link {
 			return &netlink.IPVlan{LinkAttrs: attrs(l), Mode: netlink.IPVLAN_MODE_L3S}
 		}, "mode l3s"},
