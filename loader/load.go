@@ -119,7 +119,7 @@ func LoadSpec(spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
 	// isn't one until the load fails.
 	memlock := rlimit.RemoveMemlock()
 
-	coll, err := ebpf.NewCollection(spec)
+	coll, err := ebpf.NewCollection(wholePages(spec, os.Getpagesize()))
 	if err != nil {
 		return nil, fmt.Errorf("load the program: %w", explainLoad(err, memlock))
 	}
@@ -132,4 +132,16 @@ const realtimeFile = "/sys/kernel/realtime"
 func realtime(file string) bool {
 	text, err := os.ReadFile(file)
 	return err == nil && strings.TrimSpace(string(text)) == "1"
+}
+
+// wholePages is a spec whose ring buffers have a page at least, less of which the kernel does
+// not take: 64 KiB on some machines.
+func wholePages(spec *ebpf.CollectionSpec, page int) *ebpf.CollectionSpec {
+	for name, m := range spec.Maps {
+		if m.Type == ebpf.RingBuf && m.MaxEntries < uint32(page) {
+			spec = spec.Copy()
+			spec.Maps[name].MaxEntries = uint32(page)
+		}
+	}
+	return spec
 }

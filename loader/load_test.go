@@ -207,3 +207,19 @@ func TestCompiled(t *testing.T) {
 		}
 	}
 }
+
+// TestWholePages: a small ring buffer is a page, and the caller's spec as it was.
+func TestWholePages(t *testing.T) {
+	spec := &ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{
+		"small": {Type: ebpf.RingBuf, MaxEntries: 8 << 10},
+		"large": {Type: ebpf.RingBuf, MaxEntries: 1 << 20},
+		"array": {Type: ebpf.Array, MaxEntries: 1},
+	}}
+	got := wholePages(spec, 64<<10).Maps
+	if got["small"].MaxEntries != 64<<10 || got["large"].MaxEntries != 1<<20 || got["array"].MaxEntries != 1 {
+		t.Errorf("%v", got)
+	}
+	if spec.Maps["small"].MaxEntries != 8<<10 {
+		t.Error("the spec was changed")
+	}
+}
