@@ -73,7 +73,7 @@ func (d device) observe(t *testing.T) (row deviceRow) {
 	row.Place = said[1]
 	row.Says = strings.TrimPrefix(strings.TrimPrefix(said[2], refused+row.Native), "; ")
 	row.Says = strings.TrimSuffix(strings.TrimSuffix(row.Says, hidden), "; ") // which is of kernels: see TestTagBeside
-	if major, minor := linux(t); major < 6 || major == 6 && minor < 3 { // which can't be asked
+	if major, minor := linux(t); major < 6 || major == 6 && minor < 3 {       // which can't be asked
 		row.Says = strings.Replace(row.Says, "whether the driver leaves traffic alone is not known", "the driver announces none", 1)
 	}
 
