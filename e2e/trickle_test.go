@@ -174,7 +174,9 @@ func (l *lab) through(t *testing.T, args ...string) *passage {
 		first, last = min(first, number), max(last, number)
 		events[number]++
 	}
-	for number := first; number < last; number++ {
+	const edge = 32 // several queues keep no order: some may have come before the program did
+	for number := int(first) + edge; number < int(last)-edge; number++ {
+		number := uint16(number)
 		if events[number] != p.received[number] {
 			t.Errorf("datagram %d was received %d times, and has %d events", number-firstNumber, p.received[number], events[number])
 			break
