@@ -58,11 +58,14 @@ func (t *Tunnel) set(o *wire.Outer) {
 // Tags are the ids of the outer packet's VLAN tags, outermost first. They are t's own memory.
 func (t *Tunnel) Tags() []uint16 { return t.VLAN[:min(int(t.VLANs), len(t.VLAN))] }
 
-// String is the tunnel in words: "192.0.2.1 > 192.0.2.2 vxlan 42".
+// String is the tunnel in words: "192.0.2.1 > 192.0.2.2 vxlan 42", and "" of none.
 func (t Tunnel) String() string { return string(t.AppendTo(nil)) }
 
 // AppendTo appends [Tunnel.String] to b. It allocates nothing where that has room.
 func (t *Tunnel) AppendTo(b []byte) []byte {
+	if t.Kind == wire.NoTunnel {
+		return b
+	}
 	b = t.Source.Addr().AppendTo(b)
 	b = append(b, " > "...)
 	b = t.Destination.Addr().AppendTo(b)

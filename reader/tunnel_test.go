@@ -108,6 +108,9 @@ func TestDecodeInner(t *testing.T) {
 		t.Errorf("half a record: %v", err)
 	}
 	event.set(&wire.Record{}, new(stamp)) // of another program
+	if words := event.Tunnel.String(); words != "" {
+		t.Errorf("no tunnel is in words %q", words)
+	}
 	if event.Tunnel != (Tunnel{}) || !event.Time.Equal(time.Unix(0, 0)) {
 		t.Errorf("a tunnel stayed: %+v", event.Tunnel)
 	}

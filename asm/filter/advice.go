@@ -17,6 +17,9 @@ func (p *parser) advise(t token) {
 	case "any", "all", "true":
 		p.fail(t, "unknown word %s: the filter of every packet is the empty one", quoted(t.text))
 	}
+	if p.inner && tunnels[t.text] {
+		p.fail(t, "unknown word %s: what a packet travels in is asked by vxlan and geneve alone, and all else is about the packet inside", quoted(t.text))
+	}
 	if words, ok := foreign[t.text]; ok {
 		p.fail(t, "unknown word %s: write %s", quoted(t.text), p.inWords(words, t))
 	}

@@ -48,6 +48,12 @@ const (
 	onlyPackets = "a filter knows what is in a packet, and nothing else of it"
 )
 
+// tunnels are those that are looked into, and have no word that asks for them then: what
+// foreign has for them, and the protocol's number, are about the packet inside.
+var tunnels = map[string]bool{
+	"gre": true, "ipip": true, "ipencap": true, "sit": true, "6in4": true, "gtp": true, "gtpu": true, "gtp-u": true,
+}
+
 // arpOperations are how tcpdump calls what ARP says.
 var arpOperations = map[string]string{"request": "1", "who-has": "1", "reply": "2", "is-at": "2"}
 

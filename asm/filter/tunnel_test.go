@@ -1,6 +1,9 @@
 package filter
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // overlay is a frame in VXLAN 42 between 192.0.2.1 and 192.0.2.2: UDP from 198.51.100.1:1000 to
 // 198.51.100.2:53.
@@ -79,5 +82,18 @@ func TestAsksTunnel(t *testing.T) {
 	}
 	if err := (&Filter{Root: InTunnel{Kind: GTPU + 1, Any: true}}).Check(); err == nil {
 		t.Error("an unknown tunnel is taken")
+	}
+}
+
+// What is advised else would be about the packet inside, and find nothing.
+func TestTunnelsWithoutWords(t *testing.T) {
+	for _, text := range []string{"gre", "vxlan 7 or ipip", "sit", "gtp", "not gtp-u"} {
+		_, err := Options{Inner: true}.Parse(text)
+		if err == nil || !strings.Contains(err.Error(), "what a packet travels in is asked by vxlan and geneve alone") {
+			t.Errorf("%s: %v", text, err)
+		}
+		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), "write ") {
+			t.Errorf("%s of the frame: %v", text, err)
+		}
 	}
 }
