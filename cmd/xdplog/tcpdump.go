@@ -41,8 +41,8 @@ var instead = [...]struct{ letter, name, write string }{
 	{"g", "", "-v has one line a packet anyway"},
 	{"H", "", "802.11 is not decoded"},
 	{"I", "monitor-mode", "802.11 is not decoded"},
-	{"j", "time-stamp-type", "take --time precise, coarse or none"},
-	{"J", "list-time-stamp-types", "they are --time precise, coarse and none"},
+	{"j", "time-stamp-type", "take --time precise, coarse, none or hardware"},
+	{"J", "list-time-stamp-types", "they are --time precise, coarse, none and hardware"},
 	{"L", "list-data-link-types", "live it is Ethernet, or raw IP where packets have no Ethernet header, and -r knows a file's"},
 	{"m", "", "SNMP is not decoded: write the packets with -w, for tshark"},
 	{"M", "", "no signature is looked at"},
@@ -62,6 +62,7 @@ var instead = [...]struct{ letter, name, write string }{
 	{"", "json", "take -o json"}, {"", "pcap-file", "take -w FILE"}, {"", "all-interfaces", "take -i all"}, {"", "any", "take -i all"},
 	{"", "dev", "take -i, --iface"}, {"", "device", "take -i, --iface"}, {"", "timeout", "take --duration"}, {"", "skb-mode", "take --mode generic"}, {"", "native", "take --mode native"},
 	{"", "generic", "take --mode generic"}, {"", "egress", "take --direction out"}, {"", "ingress", "it is so; --place tc is tc ingress"},
+	{"", "tunnel", "take --inner"}, {"", "decap", "take --inner"}, {"", "decapsulate", "take --inner"},
 }
 
 const asWords = "a filter is words without dashes, as in xdplog tcp dst port 443 and not host 192.0.2.1"
@@ -82,10 +83,21 @@ func explainFlag(cmd *cobra.Command, err error) error {
 			return fmt.Errorf("%w: %s", err, option.write)
 		}
 	}
+	if cmd.HasParent() && hasFlag(cmd.Root(), unknown.GetSpecifiedName()) {
+		return fmt.Errorf("%w: it is for runs of xdplog alone (%s --help lists what there is)", err, cmd.CommandPath())
+	}
 	if similar := similarFlags(cmd, unknown.GetSpecifiedName()); len(similar) > 0 {
 		return fmt.Errorf("%w, did you mean --%s?", err, strings.Join(similar, ", --"))
 	}
 	return fmt.Errorf("%w (%s --help lists what there is)", err, cmd.CommandPath())
+}
+
+// hasFlag says whether a command has a flag of this name, or letter.
+func hasFlag(cmd *cobra.Command, name string) bool {
+	if len(name) == 1 {
+		return cmd.Flags().ShorthandLookup(name) != nil
+	}
+	return cmd.Flags().Lookup(name) != nil
 }
 
 // similarFlags are those that begin so, or are nearly called so: as cobra finds commands.
