@@ -16,7 +16,7 @@ import (
 // Where a kernel's files are in its folder of the cache.
 const (
 	vmlinuz   = "vmlinuz"
-	moduleDir = "modules"
+	moduleDir = "modules2" // the number goes up with moduleFolders, so that what lacks some is fetched again
 	initrd    = "initrd"
 	console   = "console.log"
 )

@@ -15,8 +15,12 @@ import (
 
 // complete reports whether a folder has a kernel. It is made whole, or not at all.
 func complete(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, vmlinuz))
-	return err == nil
+	for _, name := range []string{vmlinuz, moduleDir} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // An apt is one with a configuration, lists and a cache of its own, so that
