@@ -138,7 +138,7 @@ func (tr *trickle) String() string {
 type passage struct {
 	*trickle
 	came, listens, ends, went time.Duration // since the trickle began
-	says, closing             string
+	says                      string
 }
 
 func (p *passage) String() string {
