@@ -31,14 +31,16 @@ var packings = [...]struct {
 }
 
 // toolsFor are the tools that unpack what is not unpacked here.
-var toolsFor = [...]struct{ magic, tool string }{{"\x1f\x9d", "gzip"}, {"LZIP", "lzip"}, {"\x5d\x00\x00", "xz"}}
+var toolsFor = [...]struct{ magic, tool string }{
+	{"\x1f\x9d", "gzip -dc"}, {"LZIP", "lzip -dc"}, {"\x5d\x00\x00", "xz -dc"}, {"PK\x03\x04", "unzip -p"}, {"7z\xbc\xaf", "7z x -so"},
+}
 
 // unpackXz leaves what the library can't read to the tool: it has no filters before
 // LZMA2, such as delta, of which the header of the first block has the number.
 func unpackXz(r io.Reader) (io.Reader, error) {
 	ahead := bufio.NewReader(r)
 	if head, _ := ahead.Peek(14); len(head) == 14 && head[12] != 0 && head[13]&3 != 0 {
-		return nil, errPacked("xz")
+		return nil, errPacked("xz -dc")
 	}
 	return xz.NewReader(ahead)
 }
@@ -114,9 +116,9 @@ func (s *scanner) stepOver(magic []byte) ([]byte, error) {
 	return magic, nil
 }
 
-// errPacked is that of a file that the tool named unpacks.
+// errPacked is that of a file that the tool named unpacks, with what it is given to write on stdout.
 type errPacked string
 
 func (e errPacked) Error() string {
-	return fmt.Sprintf("is compressed: take %s -dc FILE | xdplog -r -", string(e))
+	return fmt.Sprintf("is compressed: take %s FILE | xdplog -r -", string(e))
 }

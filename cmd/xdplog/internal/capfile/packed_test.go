@@ -82,8 +82,8 @@ func TestPacked(t *testing.T) {
 		}
 	}
 	const filtered = "\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4\x46\x03\x01" // a block with two filters
-	for name, b := range map[string]string{"gzip": "\x1f\x9dab", "lzip": "LZIP", "xz": filtered} {
-		if _, _, _, err := read(t, []byte(b)); err == nil || !strings.Contains(err.Error(), "is compressed: take "+name+" -dc") {
+	for name, b := range map[string]string{"gzip -dc": "\x1f\x9dab", "lzip -dc": "LZIP", "xz -dc": filtered, "unzip -p": "PK\x03\x04", "7z x -so": "7z\xbc\xaf"} {
+		if _, _, _, err := read(t, []byte(b)); err == nil || !strings.Contains(err.Error(), "is compressed: take "+name+" FILE") {
 			t.Errorf("%q: %v", b, err)
 		}
 	}
