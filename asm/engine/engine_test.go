@@ -93,7 +93,7 @@ func TestRefused(t *testing.T) {
 	for _, cfg := range []asm.Config{
 		{Filter: &filter.Filter{}},
 		{Filter: &filter.Filter{Root: filter.Constant(true)}, All: true},
-		{Clock: asm.NoClock + 1},
+		{Clock: asm.HardwareClock + 1},
 	} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%+v is taken", cfg)

@@ -53,8 +53,10 @@ func TestUnpacked(t *testing.T) {
 		dir := t.TempDir()
 		var files bytes.Buffer
 		w := tar.NewWriter(&files)
-		w.WriteHeader(&tar.Header{Name: "./boot/" + name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 3})
-		w.Write([]byte("elf"))
+		for _, file := range []string{"./boot/" + name, "./lib/modules/6.1.0/kernel/drivers/net/veth.ko"} {
+			w.WriteHeader(&tar.Header{Name: file, Typeflag: tar.TypeReg, Mode: 0o644, Size: 3})
+			w.Write([]byte("elf"))
+		}
 		w.Close()
 		if err := unpackTar(&files, dir); err != nil || !complete(dir) {
 			t.Errorf("%s: %v, complete %t", name, err, complete(dir))
