@@ -71,7 +71,7 @@ func TestSeenOnce(t *testing.T) {
 			says string
 			more int // events than packets
 		}{
-			{[]string{"--mode", "native"}, "(native XDP)", 0},
+			{[]string{"--mode", "native"}, "(native XDP", 0},
 			{[]string{"--attach", "link"}, "(tc ingress; " + comesBack, 0}, // which wants generic mode on a veth
 			{[]string{"--place", "tc"}, "(tc ingress)", 0},
 			{[]string{"--mode", "generic"}, "(generic XDP; " + comesBack, 2},
