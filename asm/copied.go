@@ -66,6 +66,21 @@ func (b *builder) inPlace() {
 	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, bpf.R0, bpf.DWord))
 }
 
+// copying begins the copy of every packet's beginning, where packets can't be read in place: the
+// usual length first, and from copyAll on, once, the most. header is then how much, at most;
+// end will be the copy, record how long it is.
+func (b *builder) copying(most int32) {
+	copyIt := b.Fresh("copy")
+	b.Emit(bpf.Mov.Imm(header, copyUsual))
+	b.Jump(copyIt)
+
+	b.Block(copyAll)
+	b.Emit(bpf.Mov.Imm(header, most))
+	b.Jump(copyIt) // which is next: older verifiers let no other edge than a jump lead back
+
+	b.Block(copyIt)
+}
+
 // findCopy leaves in end where this CPU's copy is to be, of as many bytes as header says.
 func (b *builder) findCopy() {
 	b.Note("copied", bpf.StoreMem(stack, layout.CopiedSlot, header, bpf.DWord))

@@ -96,16 +96,7 @@ func (p beside) begin(b *builder) {
 	if p.verdicts != 0 {
 		p.choose(b)
 	}
-	copyIt := b.Fresh("copy")
-	b.Emit(bpf.Mov.Imm(header, copyUsual))
-	b.Jump(copyIt)
-
-	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, p.most()))
-	b.Jump(copyIt) // which is next: older verifiers let no other edge than a jump lead back
-
-	// header is how much, at most; end will be the copy, record how long it is.
-	b.Block(copyIt)
+	b.copying(p.most())
 	b.findCopy()
 	p.buffer(b.Builder, bpf.R3, "data", p.kernel.Data, bpf.DWord)
 	p.buffer(b.Builder, record, "data_end", p.kernel.DataEnd, bpf.DWord)

@@ -19,16 +19,7 @@ var skbProtocol = layout.Field{Name: "__sk_buff.protocol", Offset: 16, Size: bpf
 // begin copies the packet's beginning; it is also where the program goes on from
 // copyAll, once.
 func (h headerless) begin(b *builder) {
-	copyIt := b.Fresh("copy")
-	b.Emit(bpf.Mov.Imm(header, copyUsual))
-	b.Jump(copyIt)
-
-	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, h.most()))
-	b.Jump(copyIt) // which is next: see beside
-
-	// header is how much, at most; end will be the copy, record how long it is.
-	b.Block(copyIt)
+	b.copying(h.most())
 	b.findCopy()
 	skbLen.LoadRaw(b.Builder, record, ctx)
 	b.atMost(h.most(), 1)

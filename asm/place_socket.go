@@ -1,9 +1,6 @@
 package asm
 
-import (
-	"github.com/cilium/ebpf"
-	bpf "github.com/cilium/ebpf/asm"
-)
+import "github.com/cilium/ebpf"
 
 // socketFilter is a socket's filter, which is given what that is about to receive: of a
 // packet socket frames from the Ethernet header on. Nothing of them can be read directly, so
@@ -22,15 +19,7 @@ func (socketFilter) spec() *ebpf.ProgramSpec {
 // begin copies the packet's beginning; it is also where the program goes on from
 // copyAll, once.
 func (s socketFilter) begin(b *builder) {
-	copyIt := b.Fresh("copy")
-	b.Emit(bpf.Mov.Imm(header, copyUsual))
-	b.Jump(copyIt)
-
-	b.Block(copyAll)
-	b.Emit(bpf.Mov.Imm(header, s.most()))
-	b.Jump(copyIt) // which is next: see beside
-
-	b.Block(copyIt)
+	b.copying(s.most())
 	s.copyBeginning(b)
 	b.Jump(parse)
 

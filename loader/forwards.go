@@ -57,30 +57,13 @@ type chain struct {
 }
 
 func parseChain(message []byte) (c chain) {
-	_ = attributes(message, func(attribute uint16, value []byte) error {
-		switch attribute {
-		case unix.NFTA_CHAIN_TABLE:
-			c.table = nl.BytesToString(value)
-		case unix.NFTA_CHAIN_NAME:
-			c.name = nl.BytesToString(value)
-		case unix.NFTA_CHAIN_HOOK:
-			const devices, deviceName = 4, 1 // NFTA_HOOK_DEVS, NFTA_DEVICE_NAME
-			return attributes(value, func(attribute uint16, value []byte) error {
-				switch attribute {
-				case unix.NFTA_HOOK_DEV:
-					c.devices = append(c.devices, nl.BytesToString(value))
-				case devices:
-					return attributes(value, func(attribute uint16, value []byte) error {
-						if attribute == deviceName {
-							c.devices = append(c.devices, nl.BytesToString(value))
-						}
-						return nil
-					})
-				}
-				return nil
-			})
-		}
-		return nil
+	const devices, deviceName = 4, 1 // NFTA_HOOK_DEVS, NFTA_DEVICE_NAME
+	add := func(name []byte) { c.devices = append(c.devices, nl.BytesToString(name)) }
+	each(message, unix.NFTA_CHAIN_TABLE, func(name []byte) { c.table = nl.BytesToString(name) })
+	each(message, unix.NFTA_CHAIN_NAME, func(name []byte) { c.name = nl.BytesToString(name) })
+	each(message, unix.NFTA_CHAIN_HOOK, func(hook []byte) {
+		each(hook, unix.NFTA_HOOK_DEV, add)
+		each(hook, devices, func(list []byte) { each(list, deviceName, add) })
 	})
 	return c
 }
@@ -94,42 +77,36 @@ type rule struct {
 }
 
 func parseRule(message []byte) (r rule) {
-	_ = attributes(message, func(attribute uint16, value []byte) error {
-		switch attribute {
-		case unix.NFTA_RULE_TABLE:
-			r.table = nl.BytesToString(value)
-		case unix.NFTA_RULE_CHAIN:
-			r.chain = nl.BytesToString(value)
-		case unix.NFTA_RULE_EXPRESSIONS:
-			return attributes(value, func(_ uint16, element []byte) error { return r.parseExpression(element) })
-		}
-		return nil
-	})
+	each(message, unix.NFTA_RULE_TABLE, func(name []byte) { r.table = nl.BytesToString(name) })
+	each(message, unix.NFTA_RULE_CHAIN, func(name []byte) { r.chain = nl.BytesToString(name) })
+	each(message, unix.NFTA_RULE_EXPRESSIONS, func(list []byte) { each(list, unix.NFTA_LIST_ELEM, r.parseExpression) })
 	return r
 }
 
-func (r *rule) parseExpression(element []byte) error {
-	var name string
-	return attributes(element, func(attribute uint16, value []byte) error {
-		switch attribute {
-		case unix.NFTA_EXPR_NAME:
-			name = nl.BytesToString(value)
-			r.forwards = r.forwards || name == "fwd"
-		case unix.NFTA_EXPR_DATA:
-			if name != "immediate" {
-				return nil
-			}
-			return attributes(value, func(attribute uint16, value []byte) error {
-				if attribute != unix.NFTA_IMMEDIATE_DATA {
-					return nil
-				}
-				return attributes(value, func(attribute uint16, value []byte) error {
-					if attribute == unix.NFTA_DATA_VALUE && len(value) == 4 {
+func (r *rule) parseExpression(element []byte) {
+	var kind string
+	each(element, unix.NFTA_EXPR_NAME, func(name []byte) { kind = nl.BytesToString(name) })
+	switch kind {
+	case "fwd":
+		r.forwards = true
+	case "immediate":
+		each(element, unix.NFTA_EXPR_DATA, func(immediate []byte) {
+			each(immediate, unix.NFTA_IMMEDIATE_DATA, func(data []byte) {
+				each(data, unix.NFTA_DATA_VALUE, func(value []byte) {
+					if len(value) == 4 {
 						r.to = append(r.to, int(binary.NativeEndian.Uint32(value)))
 					}
-					return nil
 				})
 			})
+		})
+	}
+}
+
+// each calls f with the attributes of a kind; of what can't be parsed there are none.
+func each(b []byte, kind uint16, f func(value []byte)) {
+	_ = attributes(b, func(k uint16, value []byte) error {
+		if k == kind {
+			f(value)
 		}
 		return nil
 	})
