@@ -28,9 +28,9 @@ func TestPacketRow(t *testing.T) {
 	}{
 		{tally.Source, "198.51.100.7", "not IP", "2001:db8:1:2::3"},
 		{tally.Pair, "198.51.100.7 > 192.0.2.1", "not IP", "2001:db8:1:2::3 > 2001:db8::1"},
-		{tally.Conversation, "tcp vlan 10 198.51.100.7:40000 > 192.0.2.1:443", "arp", "ipv6-icmp vlan 10.20 2001:db8:1:2::3 > 2001:db8::1"},
+		{tally.Conversation, "tcp vlan 10 198.51.100.7:40000 > 192.0.2.1:443", "arp", "ipv6-icmp vlan 10,20 2001:db8:1:2::3 > 2001:db8::1"},
 		{tally.Port, "tcp 443", "not IP", "ipv6-icmp"},
-		{tally.VLAN, "vlan 10", "untagged", "vlan 10.20"},
+		{tally.VLAN, "vlan 10", "untagged", "vlan 10,20"},
 		{tally.MAC, "02:00:00:00:00:09", "no address", "no address"},
 		{tally.Protocol, "tcp", "arp", "ipv6-icmp"},
 		{tally.Prefix, "198.51.100.0/24", "not IP", "2001:db8:1::/48"},

@@ -3,7 +3,9 @@ package main
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -25,6 +27,8 @@ func (o *options) checkWrite(given *pflag.FlagSet) error {
 		return usage("--pcap is about the file with packets: it means nothing without -w FILE")
 	case o.write == "-" && !o.lines().Silent:
 		return usage("-w - and -o %s would both write to standard output: name a file, or leave out -o", o.output.Name)
+	case capfile.Packer(o.write) != "":
+		return usage("-w %s would hold packets as they are: take -w - and | %s >%[1]s, or -w %[3]s and pack it afterwards", o.write, capfile.Packer(o.write), strings.TrimSuffix(o.write, filepath.Ext(o.write)))
 	}
 	return o.ring.check(given, o.write, len(o.files) > 0)
 }

@@ -173,7 +173,7 @@ func (k *Key) appendVLAN(b []byte) []byte {
 	b = append(b, "vlan "...)
 	for i, id := range k.VLAN[:min(int(k.VLANs), len(k.VLAN))] {
 		if i > 0 {
-			b = append(b, '.')
+			b = append(b, ',')
 		}
 		b = strconv.AppendUint(b, uint64(id), 10)
 	}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -13,6 +14,19 @@ import (
 
 // suffixes are what commands that pack files append to their names.
 var suffixes = [...]string{".gz", ".zst", ".xz", ".lz4", ".bz2", ".lz"}
+
+// packers are those commands, in the same order.
+var packers = [...]string{"gzip", "zstd", "xz", "lz4", "bzip2", "lzip"}
+
+// Packer returns the command whose files have a name such as this one, or "".
+func Packer(name string) string {
+	for i, suffix := range suffixes {
+		if strings.HasSuffix(name, suffix) {
+			return packers[i]
+		}
+	}
+	return ""
+}
 
 // present is the name of a file that was made, or of what has become of it, and its size;
 // "" where nobody knows.

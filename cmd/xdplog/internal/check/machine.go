@@ -104,6 +104,9 @@ func memlockFact() fact {
 
 func jitFact() fact {
 	f := settingFact("BPF JIT", "/proc/sys/net/core/bpf_jit_enable")
+	if f.verdict == unknown && hasProc() {
+		f.found = "told in the machine's own network namespace alone"
+	}
 	switch f.found {
 	case "0":
 		f.verdict, f.found = no, "off, so the program is interpreted"

@@ -51,7 +51,7 @@ func (s *session) conclude(p *pump, drained error) error {
 	if s.release != nil {
 		fmt.Fprintf(s.Stderr, "%d packets of those that were kept came out, %d were written over by later ones\n", p.delivered, counters.Captured-captured)
 	}
-	if s.hardwareTimes != nil {
+	if s.hardwareTimes != nil && p.delivered > 0 {
 		fmt.Fprintf(s.Stderr, "%d of %d events bear the device's time, the others the kernel's\n", s.hardwareTimes(), p.delivered)
 	}
 	if skipped > 0 {
