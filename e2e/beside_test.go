@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -221,7 +222,13 @@ func needTracing(t *testing.T) {
 	if said := capture.stderr.String(); !strings.Contains(said, "(tc ingress; ") || !strings.Contains(said, why) {
 		t.Errorf("it does not say why it is at tc:\n%s", said)
 	}
+	if errors.Is(err, unix.EPERM) && !strings.Contains(capture.stderr.String(), "it takes a program of type tracing, which is not permitted here: the capabilities are there") {
+		t.Errorf("it does not say what is not permitted:\n%s", capture.stderr.String())
+	}
 	capture.stop(t)
+	if l := start(t, lab.right, "-D", "-o", "json").list(t); !slices.Equal(l.Places, []string{"tc"}) || !strings.Contains(l.Note, "none stands beside program") {
+		t.Errorf("-D says that xdplog could stand at %q: %q", l.Places, l.Note)
+	}
 	f.off(t)
 	t.Skip("this kernel lacks programs of type tracing for us")
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -134,8 +136,15 @@ func TestCheckPlaceTaken(t *testing.T) {
 		}
 	}
 	remove := lab.foreign(t, "generic")
-	want(0, "no", "--place auto stands beside it")
+	want(0, "no", "--place auto looks at tc, for none can stand beside it")
 	remove()
+	f := lab.firewall(t, "firewall", "native")
+	if features.HaveProgramType(ebpf.Tracing) == nil {
+		want(0, "no", "--place auto stands beside it")
+	} else {
+		want(0, "no", "--place auto looks at tc, for none can stand beside it")
+	}
+	f.off(t)
 	capture := lab.xdplog(t)
 	want(0, "no", "already watched by xdplog")
 	capture.kill(t)

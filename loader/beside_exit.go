@@ -26,7 +26,7 @@ func (b *besideStand) exitOf(target *ebpf.Program) (at exit, err error) {
 	spec := b.spec.Copy()
 	spec.AttachTarget, spec.AttachTo = target, function
 	if at.program, err = b.load(spec); err != nil {
-		return at, fmt.Errorf("%s: %w", function, explainLoad(err, nil))
+		return at, fmt.Errorf("%s: %w", function, explainTracing(err))
 	}
 	at.link, err = bpflink.AttachTracing(bpflink.TracingOptions{Program: at.program, AttachType: ebpf.AttachTraceFExit})
 	if err != nil {
@@ -128,6 +128,15 @@ func mainFunction(program *ebpf.Program) (string, error) {
 		}
 	}
 	return functions[0].Func.Name, nil
+}
+
+// explainTracing says why the kernel did not take a program that is to stand beside another, where
+// it has taken all else of ours.
+func explainTracing(err error) error {
+	if errors.Is(err, unix.EPERM) && len(missing(unix.CAP_PERFMON)) == 0 {
+		return explain(err, "it takes a program of type tracing, which is not permitted here: %s", forbidden())
+	}
+	return explainLoad(err, nil)
 }
 
 // explainForeign says what it takes to open a program of somebody else's.

@@ -199,13 +199,16 @@ func meanwhileFact(given, namespace string) fact {
 
 // programFact is whether the place for a program is free.
 func programFact(programs []loader.Program) fact {
-	const todo = "--place auto stands beside it, or looks at tc"
 	f := fact{name: "XDP program", verdict: yes, found: "none there"}
 	for _, p := range programs {
 		if p.Mode == loader.Offload {
 			continue // has a place of its own
 		}
 		f.found = fmt.Sprintf("program %d (%s), %s", p.ID, orUnknown(p.Name), p.Mode)
+		todo := "--place auto stands beside it"
+		if err := besideable(p.ID); err != nil {
+			todo = fmt.Sprintf("--place auto looks at tc, for none can stand beside it: %v", err)
+		}
 		switch {
 		case p.Owner != nil:
 			f.verdict, f.found, f.todo = no, f.found+", "+p.Owner.Error(), todo

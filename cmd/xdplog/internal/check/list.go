@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/features"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -135,28 +134,17 @@ func listInterface(handle *netlink.Handle, link netlink.Link, sysfs bool) listed
 		l.places = append(l.places, "xdp generic")
 	}
 	for _, p := range slot {
-		if !free && p.Mode != loader.Offload && besideable(ebpf.ProgramID(p.ID)) {
+		if free || p.Mode == loader.Offload {
+			continue
+		}
+		if err := besideable(p.ID); err == nil {
 			l.places = append(l.places, "beside")
+		} else if l.note == "" {
+			l.note = fmt.Sprintf("none stands beside program %d: %v", p.ID, err)
 		}
 	}
 	l.places = append(l.places, "tc")
 	return l
-}
-
-// besideable reports whether a program of ours can stand beside one, as far as can be said without
-// trying: whether it has BTF, and the kernel has such programs for us.
-func besideable(id ebpf.ProgramID) bool {
-	prog, err := ebpf.NewProgramFromID(id)
-	if err != nil {
-		return false
-	}
-	defer prog.Close()
-	info, err := prog.Info()
-	if err != nil {
-		return false
-	}
-	_, typed := info.BTFID()
-	return typed && features.HaveProgramType(ebpf.Tracing) == nil
 }
 
 // components are the programs that libxdp's dispatcher calls: each stands in the
