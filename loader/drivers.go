@@ -104,13 +104,41 @@ var drivers = map[string]driver{
 	"802.1Q VLAN Support": {none, "run on 6.12 and 7.3"},
 }
 
+// nativeSince is the Linux from which drivers take native programs, of those that do not all
+// the way back to 5.10: by the commits that the table in docs.ebpf.io names (program type XDP,
+// driver support), and for those that Debian's kernels for amd64 have by what their modules call.
+// From 6.3 on the driver is asked instead.
+var nativeSince = map[string]version{
+	"am65-cpsw-nuss": {6, 10},
+	"atlantic":       {5, 19},
+	"bonding":        {5, 15},
+	"fec":            {6, 2},
+	"fsl_dpa":        {5, 11},
+	"fsl_enetc":      {5, 13},
+	"gve":            {6, 4},
+	"igc":            {5, 13},
+	"ionic":          {6, 9},
+	"lan966x-switch": {6, 2},
+	"mana":           {5, 17},
+	"mtk_soc_eth":    {6, 0},
+	"rvu-nicpf":      {5, 16},
+	"stmmaceth":      {5, 13},
+	"vmxnet3":        {6, 6},
+}
+
+// version is one of Linux.
+type version struct{ major, minor int }
+
+func (v version) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
+
 // A HarmError says that native mode was not tried, as the driver is not known to
 // leave traffic alone when a program comes or goes. It is for errors.As.
 type HarmError struct {
 	Driver string // by the name that ethtool says; "" where it has none
 	Known  bool   // it is known not to
 	Down   bool   // and takes the link down, which others see, too
-	None   bool   // it is not known, and says that it takes no native program (Linux 6.3)
+	None   bool   // it takes no native program: it says so itself (Linux 6.3), or this Linux is older than Since
+	Since  string // the Linux from which the driver takes some, where it can't be asked
 
 	// Link: a program that is held by a link, and so goes when its process is
 	// killed, would then have the kernel follow a null pointer.
@@ -128,6 +156,8 @@ func (e *HarmError) Error() string {
 	switch {
 	case e.Down:
 		return fmt.Sprintf("native XDP would take the link down at start and end, with %s", driver)
+	case e.Since != "":
+		return fmt.Sprintf("native XDP not tried: driver %s has none before Linux %s", e.Driver, e.Since)
 	case e.None:
 		return fmt.Sprintf("native XDP not tried: %s announces none", driver)
 	case e.Known:
@@ -173,27 +203,41 @@ func (s *site) harm() *HarmError {
 	case gentle:
 		return nil
 	case asSlaves:
-		return s.harmOfSlaves()
+		return s.harmOfSlaves(name)
 	case none:
-		if announces, known := s.announcesNative(); known && announces {
+		if announces, known := s.announcesNative(s.link.index); known && announces {
 			return harmOf(name, unknown) // it has learnt to since
 		}
 		return nil
-	case unknown:
-		announces, known := s.announcesNative()
-		return &HarmError{Driver: name, None: known && !announces}
 	default:
+		if harm := s.lacksNative(s.link.index, name); harm != nil {
+			return harm
+		}
 		return harmOf(name, m)
 	}
 }
 
-// announcesNative is whether the driver says that it takes native programs, where the
-// kernel can be asked. A driver that does not say so may take them all the same, if it is
+// lacksNative is the harm of a driver that has no native mode, as far as that can be known
+// without trying, which the driver may not leave traffic alone for.
+func (s *site) lacksNative(index int, name string) *HarmError {
+	announces, known := s.announcesNative(index)
+	since, recent := nativeSince[name]
+	switch {
+	case known && !announces:
+		return &HarmError{Driver: name, None: true}
+	case !known && recent && !sinceLinux(since.major, since.minor):
+		return &HarmError{Driver: name, None: true, Since: since.String()}
+	}
+	return nil
+}
+
+// announcesNative is whether the driver of an interface says that it takes native programs, where
+// the kernel can be asked. A driver that does not say so may take them all the same, if it is
 // from elsewhere than Linux.
-func (s *site) announcesNative() (announces, known bool) {
+func (s *site) announcesNative(index int) (announces, known bool) {
 	const basic = 1 << 0 // NETDEV_XDP_ACT_BASIC
 	s.ns.do(func() error {
-		f, err := DeviceFeatures(s.link.index)
+		f, err := DeviceFeatures(index)
 		announces, known = f.XDP&basic != 0, err == nil
 		return nil
 	})
@@ -222,11 +266,11 @@ func (s *site) harmOfLink() *HarmError {
 	return nil
 }
 
-// harmOfSlaves is that of the first slave that has one.
-func (s *site) harmOfSlaves() *HarmError {
+// harmOfSlaves is that of the first slave that has one, of a bond with a driver of a name.
+func (s *site) harmOfSlaves(bond string) *HarmError {
 	links, err := s.conn.links()
 	if err != nil {
-		return &HarmError{Driver: "bonding"}
+		return &HarmError{Driver: bond}
 	}
 	for _, l := range links {
 		if l.master != s.link.index {
@@ -237,6 +281,9 @@ func (s *site) harmOfSlaves() *HarmError {
 		case gentle:
 		case none: // the kernel refuses the bond, then
 		default:
+			if harm := s.lacksNative(s.link.index, bond); harm != nil {
+				return harm
+			}
 			return harmOf(name, m)
 		}
 	}

@@ -26,7 +26,11 @@ func TestDriversPage(t *testing.T) {
 	for _, m := range []manner{gentle, asSlaves, resets, stops, none, unknown} {
 		for _, name := range slices.Sorted(maps.Keys(drivers)) {
 			if d := drivers[name]; d.manner == m {
-				fmt.Fprintf(&table, "| %s | %s | %s |\n", name, manners[m], d.source)
+				taken := manners[m]
+				if since, recent := nativeSince[name]; recent {
+					taken += fmt.Sprintf("; before Linux %s it takes no native program", since)
+				}
+				fmt.Fprintf(&table, "| %s | %s | %s |\n", name, taken, d.source)
 			}
 		}
 	}
@@ -58,14 +62,40 @@ func TestAnnouncesNative(t *testing.T) {
 		must(t, err)
 		defer s.release()
 		asked := s.ns.do(func() error { _, err := DeviceFeatures(s.link.index); return err })
-		if announces, known := s.announcesNative(); known != (asked == nil) || announces != (want && known) {
+		if announces, known := s.announcesNative(s.link.index); known != (asked == nil) || announces != (want && known) {
 			t.Errorf("%s: %v, known %v, when asked %v", name, announces, known, asked)
 		}
 	}
-	if err := (&HarmError{Driver: "r8169", None: true}).Error(); err != "native XDP not tried: driver r8169 announces none" {
-		t.Error(err)
+	for want, harm := range map[string]*HarmError{
+		"native XDP not tried: driver r8169 announces none":              {Driver: "r8169", None: true},
+		"native XDP not tried: driver vmxnet3 has none before Linux 6.6": {Driver: "vmxnet3", None: true, Since: "6.6"},
+	} {
+		if got := harm.Error(); got != want {
+			t.Error(got)
+		}
 	}
 }
+
+// TestNativeSince: of each driver of which it is said when it learnt to take native programs, it is
+// known how it does, and before that, where it can't be asked, it is not said to do harm.
+func TestNativeSince(t *testing.T) {
+	lab := newLab(t)
+	s, err := approach("v0", lab.name)
+	must(t, err)
+	defer s.release()
+	for name, since := range nativeSince {
+		if m := drivers[name].manner; m != stops && m != resets && m != asSlaves {
+			t.Errorf("%s is not known to do harm, and asked", name)
+		}
+		got := s.lacksNative(noDevice, name) // which can't be asked
+		if older := !sinceLinux(since.major, since.minor); older != (got != nil) || older && got.Since != since.String() {
+			t.Errorf("%s: %v, and this Linux is older: %v", name, got, older)
+		}
+	}
+}
+
+// noDevice is an index that no interface has.
+const noDevice = 1 << 30
 
 // TestHarm: an interface of a driver that is known takes a native program, and one of
 // another is asked for none.

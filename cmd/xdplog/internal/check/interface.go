@@ -67,7 +67,7 @@ func linkFacts(given string, programs []loader.Program, harm, upper error, rawIP
 		{verdict: yes, name: "driver", found: driver(attrs.Name, sysfs)},
 		mtuFact(attrs, features.XDP, err == nil),
 		{verdict: yes, name: "receive queues", found: fmt.Sprint(receiveQueues(attrs, sysfs))},
-		featureFact(features.XDP, err),
+		featureFact(features.XDP, err, harm),
 		harmFact(harm),
 		programFact(programs),
 		upperFact(upper),
@@ -155,9 +155,14 @@ func globEscape(name string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }
 
-func featureFact(features uint64, err error) fact {
+// featureFact is whether the driver takes native programs: what it says itself, or what is
+// known of it, with why it is not asked for one, if it isn't.
+func featureFact(features uint64, err, harm error) fact {
 	f := fact{name: "XDP features", verdict: yes}
+	var driver *loader.HarmError
 	switch {
+	case errors.As(harm, &driver) && driver.Since != "":
+		f.verdict, f.found = no, fmt.Sprintf("the driver takes no native XDP before Linux %s; --mode auto takes generic", driver.Since)
 	case errors.Is(err, loader.ErrNoNetdev):
 		f.verdict, f.found = unknown, "this kernel does not tell (Linux 6.3 does); --mode auto tries"
 	case err != nil:
