@@ -154,7 +154,7 @@ func generator(ifindex int, number numbered) *ebpf.CollectionSpec {
 			bpf.JGT.Reg(bpf.R4, end, "drop"),
 		)
 		if number != each {
-			insns = append(insns, bpf.Mov.Imm(bpf.R4, int32(number)), bpf.Mod.Reg(seq, bpf.R4))
+			insns = append(insns, bpf.Mov.Imm(bpf.R4, int32(number)), bpf.Mod.Reg32(seq, bpf.R4))
 		}
 		insns = append(insns,
 			bpf.Mov.Reg(bpf.R4, seq),

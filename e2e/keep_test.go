@@ -7,11 +7,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/xdplog/xdplog/asm"
 )
 
 // TestKeep: the last packets stay in the kernel, and are written when SIGUSR2 asks for
 // them, when one comes that is waited for, and at the end.
 func TestKeep(t *testing.T) {
+	needTransport(t, asm.Mmap)
 	lab := newLab(t)
 	name := filepath.Join(t.TempDir(), "kept.pcapng")
 	capture := start(t, lab.right, "-i", right(0), "-w", name, "--keep", "256KiB", "--until", "udp port 99").listens(t)

@@ -129,7 +129,10 @@ func TestWriteDescribes(t *testing.T) {
 // they took is there. -o beside -w writes the same events.
 func TestWriteDrops(t *testing.T) {
 	for _, transport := range []asm.Transport{asm.Perf, asm.Mmap} {
-		t.Run(transport.String(), func(t *testing.T) { writeDrops(t, transport) })
+		t.Run(transport.String(), func(t *testing.T) {
+			needTransport(t, transport)
+			writeDrops(t, transport)
+		})
 	}
 }
 

@@ -29,6 +29,10 @@ func explain(cause error, format string, args ...any) error {
 	return &explained{fmt.Sprintf(format, args...), cause}
 }
 
+// notCompiled is ENOTSUPP, which is the kernel's own and in no header for others. Some kernels
+// (of Debian 12, 6.1.176) interpret no program that their compiler refuses, only all or none.
+const notCompiled = unix.Errno(524)
+
 // explainLoad says in one line why the kernel did not take a program. memlock
 // is why the limit on locked memory was not lifted, or nil.
 func explainLoad(err, memlock error) error {
@@ -51,6 +55,8 @@ func explainLoad(err, memlock error) error {
 		return explain(err, "%v: a kernel of 32 bits has little room for buffers and tables, on i386 128 MiB for all of its own (vmalloc=): make them smaller", unix.ENOMEM)
 	case errors.Is(err, unix.EPERM):
 		return explain(err, "%v: %s", unix.EPERM, forbidden())
+	case errors.Is(err, notCompiled):
+		return explain(err, "this kernel's BPF compiler (JIT) can't do this program, and it does not interpret it instead: take transport ringbuf or perf, which have no atomics, or switch the compiler off with sysctl net.core.bpf_jit_enable=0")
 	case errors.Is(err, unix.EINVAL) && errors.Is(features.HaveMapType(ebpf.RingBuf), ebpf.ErrNotSupported):
 		return explain(err, "this kernel has no ring buffers, which came with Linux 5.8: xdplog needs 5.10")
 	case errors.Is(err, unix.EINVAL) && errors.Is(features.HaveProgramType(ebpf.XDP), ebpf.ErrNotSupported):

@@ -3,14 +3,16 @@
 // the machine restart, which ends QEMU.
 //
 // The runner, which makes the guest's files, leaves /modules, kernel modules
-// to load; /environment, one NAME=VALUE a line; and /jobs, one command a line,
-// the directory to run it in first. All that is said here is on the console,
+// to load; /jit, which says whether the kernel compiles BPF programs (1) or
+// interprets them (0); /environment, one NAME=VALUE a line; and /jobs, one command a
+// line, the directory to run it in first. All that is said here is on the console,
 // in lines that begin with "guest: "; the last is "guest: done".
 package main
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +42,9 @@ func run() error {
 		return err
 	}
 	if err := sayKernel(); err != nil {
+		return err
+	}
+	if err := setCompiler(); err != nil {
 		return err
 	}
 	environment, err := lines("/environment")
@@ -137,6 +142,34 @@ func sayKernel() error {
 		return err
 	}
 	fmt.Println("guest: kernel", unix.ByteSliceToString(name.Release[:]), unix.ByteSliceToString(name.Version[:]))
+	return nil
+}
+
+// setCompiler has the kernel compile BPF programs or interpret them, and says which
+// it does. Some can do only the one or the other.
+func setCompiler() error {
+	const setting = "/proc/sys/net/core/bpf_jit_enable"
+	wanted, err := os.ReadFile("/jit")
+	if err != nil {
+		return err
+	}
+	err = os.WriteFile(setting, wanted, 0o644)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Println("guest: programs interpreted, for this kernel has no compiler")
+		return nil
+	}
+	if err != nil && !errors.Is(err, unix.EINVAL) { // it has no interpreter
+		return err
+	}
+	set, err := os.ReadFile(setting)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(string(set)) == "0" {
+		fmt.Println("guest: programs interpreted")
+	} else {
+		fmt.Println("guest: programs compiled")
+	}
 	return nil
 }
 

@@ -57,6 +57,8 @@ var suites = []suite{
 type choice struct {
 	only  string // those whose names match this regular expression
 	quick bool   // none of the long ones
+
+	interpreted bool // programs are not compiled, where the kernel can do without
 }
 
 // arguments are those of a test binary.
@@ -150,6 +152,11 @@ func pack(built, cache string, k kernel, tests choice) error {
 			return err
 		}
 	}
+	jit := "1" // Debian leaves it off on some machines
+	if tests.interpreted {
+		jit = "0"
+	}
+	files.add("/jit", 0o644, []byte(jit))
 	files.add("/jobs", 0o644, []byte(jobs.String()))
 	variables := append(slices.Clone(environment), m.cardEnvironment())
 	if times := os.Getenv(killsEnv); times != "" {

@@ -24,6 +24,7 @@ func main() {
 	var tests choice
 	flag.StringVar(&tests.only, "run", "", "run only the tests that match this regular `expression`")
 	flag.BoolVar(&tests.quick, "quick", false, "leave out the tests that take long")
+	flag.BoolVar(&tests.interpreted, "interpreted", false, "have kernels interpret programs, those that can")
 	flag.Parse()
 	if err := run(flag.Args(), tests); err != nil {
 		fmt.Fprintln(os.Stderr, "kernels:", err)

@@ -13,6 +13,7 @@ import (
 // A report is what came of the tests under a kernel.
 type report struct {
 	kernel                  string // as its distribution numbers it
+	programs                string // compiled or interpreted
 	passed, failed, skipped int    // tests, and the subtests of each
 	lacks                   []string
 	skips                   []skip
@@ -119,6 +120,8 @@ func (r *report) guest(job, line string) {
 		r.failures = append(r.failures, "the guest: "+rest)
 	case word == "kernel" && strings.HasPrefix(rest, "said "):
 		r.warnings = append(r.warnings, strings.TrimPrefix(rest, "said "))
+	case word == "programs":
+		r.programs = rest
 	case word == "kernel":
 		r.kernel, _, _ = strings.Cut(rest, " ")
 		if found := debian.FindStringSubmatch(rest); found != nil {
@@ -155,7 +158,7 @@ func (r *report) print(w io.Writer, series, how, log string) error {
 	if !r.ok() {
 		word = "FAIL"
 	}
-	text := fmt.Appendf(nil, "%s  %-5s %-16s %4d passed %4d failed %4d skipped  %s\n", word, series, r.kernel, r.passed, r.failed, r.skipped, how)
+	text := fmt.Appendf(nil, "%s  %-5s %-16s %4d passed %4d failed %4d skipped  programs %s, %s\n", word, series, r.kernel, r.passed, r.failed, r.skipped, r.programs, how)
 	var skips []string
 	for _, s := range r.skips {
 		skips = append(skips, s.String())

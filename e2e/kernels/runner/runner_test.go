@@ -67,6 +67,7 @@ func TestUnpacked(t *testing.T) {
 func TestReport(t *testing.T) {
 	console := strings.ReplaceAll(`SeaBIOS (version 1)
 guest: kernel 5.10.0-30-cloud-amd64 #1 SMP Debian 5.10.218-1 (2024-06-01)
+guest: programs compiled
 guest: job /src/asm
 === RUN   TestSplit
 === RUN   TestSplit/all
@@ -92,7 +93,7 @@ guest: done
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.kernel != "5.10.218-1" || r.passed != 1 || r.failed != 1 || r.skipped != 1 || r.ok() {
+	if r.kernel != "5.10.218-1" || r.programs != "compiled" || r.passed != 1 || r.failed != 1 || r.skipped != 1 || r.ok() {
 		t.Errorf("report is %+v", r)
 	}
 	for name, lists := range map[string][2][]string{

@@ -1,6 +1,10 @@
 package check
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 func TestDelegating(t *testing.T) {
 	const plain = "31 23 0:27 / /sys/fs/bpf rw,nosuid - bpf bpf rw,mode=700\n"
@@ -38,5 +42,29 @@ func TestConclusion(t *testing.T) {
 	}
 	if works, _ := conclude(nil, []string{"eth0"}, "web"); works.found != "xdplog -i eth0 --netns web works here" {
 		t.Errorf("in a namespace: %s", works.found)
+	}
+}
+
+// TestJITFact: some machines' kernels have no compiler, and namespaces don't tell.
+func TestJITFact(t *testing.T) {
+	for _, c := range []struct {
+		files map[string]string
+		want  verdict
+		found string
+	}{
+		{map[string]string{"bpf_jit_enable": "1\n", "netdev_budget": "300"}, yes, "on"},
+		{map[string]string{"bpf_jit_enable": "0\n", "netdev_budget": "300"}, no, "off, so the program is interpreted"},
+		{map[string]string{"netdev_budget": "300"}, no, "this kernel has none, so the program is interpreted"},
+		{nil, unknown, "told in the machine's own network namespace alone"},
+	} {
+		dir := t.TempDir()
+		for name, text := range c.files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if f := jitFact(dir); f.verdict != c.want || f.found != c.found {
+			t.Errorf("of %v: %+v", c.files, f)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,7 +24,7 @@ import (
 func machineFacts(namespace string) []fact {
 	facts := append([]fact{kernelFact()}, mountFacts()...)
 	facts = append(facts, capabilityFacts(namespace != "")...)
-	facts = append(facts, bpfFact(), memlockFact(), jitFact(), unprivilegedFact(), tokenFact(), btfFact())
+	facts = append(facts, bpfFact(), memlockFact(), jitFact("/proc/sys/net/core"), unprivilegedFact(), tokenFact(), btfFact())
 	facts = append(facts, transportFacts()...)
 	return append(facts, modeFacts()...)
 }
@@ -102,10 +103,15 @@ func memlockFact() fact {
 	return fact{name: "locked memory", verdict: yes}
 }
 
-func jitFact() fact {
-	f := settingFact("BPF JIT", "/proc/sys/net/core/bpf_jit_enable")
+// jitFact is of the settings below a directory. Other network namespaces than the
+// machine's own have few of them.
+func jitFact(settings string) fact {
+	f := settingFact("BPF JIT", filepath.Join(settings, "bpf_jit_enable"))
 	if f.verdict == unknown && hasProc() {
 		f.found = "told in the machine's own network namespace alone"
+		if _, err := os.Stat(filepath.Join(settings, "netdev_budget")); err == nil {
+			f.verdict, f.found = no, "this kernel has none, so the program is interpreted"
+		}
 	}
 	switch f.found {
 	case "0":
