@@ -141,6 +141,7 @@ func sayKernel() error {
 	if err := unix.Uname(&name); err != nil {
 		return err
 	}
+	fmt.Println() // the line that firmware has begun may have no end
 	fmt.Println("guest: kernel", unix.ByteSliceToString(name.Release[:]), unix.ByteSliceToString(name.Version[:]))
 	return nil
 }
