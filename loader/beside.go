@@ -93,7 +93,7 @@ func (b *besideStand) stand(id uint32) error {
 	target, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
 	if err != nil {
 		if denied(err) {
-			return fmt.Errorf("stand beside program %d on %s: %w: %w", id, b.site.link.name, ErrNoTracing, explainForeign(err))
+			return fmt.Errorf("program %d on %s: %w: %w", id, b.site.link.name, ErrNoTracing, explainForeign(err))
 		}
 		return fmt.Errorf("open program %d on %s: %w", id, b.site.link.name, err)
 	}
@@ -103,11 +103,17 @@ func (b *besideStand) stand(id uint32) error {
 		// The only component of libxdp's dispatcher is in the place of its main function.
 		if only, found := extension(id); found == nil {
 			defer only.Close()
-			at, err = b.exitOf(only)
+			if at, err = b.exitOf(only); err != nil {
+				err = fmt.Errorf("its only component: %w", err)
+			}
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("stand beside program %d on %s: %w: %w", id, b.site.link.name, ErrNoTracing, err)
+		about, infoErr := target.Info()
+		if infoErr != nil {
+			return infoErr
+		}
+		return fmt.Errorf("program %d (%s) on %s: %w: %w", id, quoted(about.Name), b.site.link.name, ErrNoTracing, err)
 	}
 	b.target, b.program, b.link = id, at.program, at.link
 	return nil

@@ -21,17 +21,17 @@ func (b *besideStand) exitOf(target *ebpf.Program) (at exit, err error) {
 		return at, err
 	}
 	if tailCalls(target) && traced(target) {
-		return at, fmt.Errorf("%s: it makes tail calls, and has a tracing program already: from Linux 7.0 two are not safe", function)
+		return at, errors.New("it makes tail calls, and has a tracing program already: from Linux 7.0 two are not safe")
 	}
 	spec := b.spec.Copy()
 	spec.AttachTarget, spec.AttachTo = target, function
 	if at.program, err = b.load(spec); err != nil {
-		return at, fmt.Errorf("%s: %w", function, explainTracing(err))
+		return at, explainTracing(err)
 	}
 	at.link, err = bpflink.AttachTracing(bpflink.TracingOptions{Program: at.program, AttachType: ebpf.AttachTraceFExit})
 	if err != nil {
 		at.program.Close()
-		return at, fmt.Errorf("%s: %w", function, oneLine(err))
+		return at, oneLine(err)
 	}
 	return at, nil
 }
@@ -135,6 +135,10 @@ func mainFunction(program *ebpf.Program) (string, error) {
 func explainTracing(err error) error {
 	if errors.Is(err, unix.EPERM) && len(missing(unix.CAP_PERFMON)) == 0 {
 		return explain(err, "it takes a program of type tracing, which is not permitted here: %s", forbidden())
+	}
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) && errors.Is(err, unix.EINVAL) && logSays(verifier, " bpf_probe_read") {
+		return explain(err, "this kernel lets no program read its memory, packets included: it is locked down (confidentiality, in /sys/kernel/security/lockdown)")
 	}
 	return explainLoad(err, nil)
 }

@@ -81,7 +81,7 @@ func forbidden() string {
 	if filtered() {
 		return "the capabilities are there, so the seccomp profile in force forbids it: allow bpf(2) in it"
 	}
-	return "the capabilities are there, and no seccomp profile is in force, so a security module forbids it (SELinux, AppArmor, a BPF program): /sys/kernel/security/lsm lists them"
+	return "the capabilities are there, and no seccomp profile is, so a security module forbids it: /sys/kernel/security/lsm lists them"
 }
 
 // confined reports whether this is a user namespace other than the first one, the

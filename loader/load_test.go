@@ -134,6 +134,14 @@ func TestExplainLoad(t *testing.T) {
 	}
 }
 
+func TestExplainTracing(t *testing.T) {
+	for _, log := range []string{"program of this type cannot use helper bpf_probe_read#4", "unknown func bpf_probe_read_kernel#113"} {
+		says(t, explainTracing(&ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"7: (85) call", log}}), "it is locked down (confidentiality")
+	}
+	says(t, explainTracing(&ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"R0 !read_ok"}}), "invalid argument: R0 !read_ok")
+	says(t, explainTracing(unix.ENOSYS), "CONFIG_BPF_SYSCALL")
+}
+
 // TestLittleRoom: the memory is there, its addresses are not.
 func TestLittleRoom(t *testing.T) {
 	err := explainLoad(fmt.Errorf("map create: %w", unix.ENOMEM), nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,12 @@ func besideable(id int) error {
 			return errors.New("programs of type tracing are not permitted here")
 		}
 		return errors.New("this kernel has no programs of type tracing")
+	}
+	// Such programs are offered the same as kprobes, which can be asked for it. Where there is none the
+	// library tries the helper's older name, and takes the kernel's answer to that, EINVAL, for none.
+	err := features.HaveProgramHelper(ebpf.Kprobe, asm.FnProbeReadKernel)
+	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
+		return errors.New("this kernel lets no program read its memory: it is locked down (confidentiality)")
 	}
 	prog, err := ebpf.NewProgramFromID(ebpf.ProgramID(id))
 	if err != nil {
