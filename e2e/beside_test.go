@@ -115,7 +115,7 @@ func TestWriteBeside(t *testing.T) {
 	f.off(t)
 
 	again := start(t, lab.right, "-r", name, "-o", "json", "dst", "port", "53")
-	if end := again.wait(t); len(end.lines) != 1 {
+	if end := again.wait(t); len(end.lines) != 1 || !strings.Contains(end.lines[0], `"verdict":"drop"`) {
 		t.Errorf("reading it: %q\n%s", end.lines, end.stderr)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,4 +182,25 @@ func highWater(pid int) (bytes int) {
 		fmt.Sscan(after, &bytes)
 	}
 	return bytes << 10
+}
+
+// TestReadDirections: a file says of both halves of a connection which way they went, and so
+// does who reads it, with either engine.
+func TestReadDirections(t *testing.T) {
+	lab := newLab(t)
+	name := filepath.Join(t.TempDir(), "both.pcapng")
+	capture := lab.xdplog(t, "--direction", "inout", "-w", name, "tcp")
+	lab.tcp(t, false, 80)
+	live := capture.stop(t).lines
+	if len(live) < 3 {
+		t.Fatalf("a connection has %d packets", len(live))
+	}
+	slices.Sort(live) // each begins with its time; programs run on both CPUs
+	for _, engine := range []string{"go", "kernel"} {
+		read := start(t, lab.right, "-r", name, "-o", "json", "--engine", engine).wait(t).lines
+		slices.Sort(read)
+		if !slices.Equal(read, live) {
+			t.Errorf("%s: read\n%s\nwhere the run said\n%s", engine, strings.Join(read, "\n"), strings.Join(live, "\n"))
+		}
+	}
 }

@@ -3,6 +3,7 @@ package capfile
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
 )
 
 // options are the options in b, by code, up to their end. One that is longer than
@@ -45,14 +46,13 @@ func inLittleEndian(order binary.ByteOrder, block uint32, code uint16, value []b
 	if order == binary.LittleEndian {
 		return value
 	}
-	for _, number := range numbers[block] {
-		if number == code {
-			swapped := make([]byte, len(value))
-			for i := range value {
-				swapped[len(value)-1-i] = value[i]
-			}
-			return swapped
-		}
+	switch {
+	case slices.Contains(numbers[block], code):
+		value = slices.Clone(value)
+		slices.Reverse(value)
+	case block == blockEnhanced && code == packetVerdict && len(value) == 9: // whose, and a number
+		value = slices.Clone(value)
+		slices.Reverse(value[1:])
 	}
 	return value
 }

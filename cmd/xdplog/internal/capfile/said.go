@@ -16,6 +16,12 @@ const (
 	packetVerdict = 7
 )
 
+// Values of these options.
+const (
+	inbound, outbound = 1, 2 // the two lowest bits of the flags
+	byXDP             = 2    // Linux eBPF XDP: the verdict's action is that of enum xdp_action (linux/bpf.h)
+)
+
 // fate is what the options of a packet's block say of it, until the next is asked for; nil:
 // nothing. Files that follow one another have its number among all, by which one sees that
 // none is missing.
@@ -25,10 +31,6 @@ func (w *Writer) fate(p *reader.Packet) *Options {
 	if !numbered && !queued && p.Dropped == 0 && p.Direction == wire.NoDirection && p.Verdict == wire.NoVerdict {
 		return nil // as most are
 	}
-	const (
-		inbound, outbound = 1, 2 // the two lowest bits of the flags
-		byXDP             = 2    // Linux eBPF XDP: the action is that of enum xdp_action (linux/bpf.h)
-	)
 	b := w.options.bytes[:0]
 	switch p.Direction {
 	case wire.In:
@@ -53,6 +55,31 @@ func (w *Writer) fate(p *reader.Packet) *Options {
 	}
 	w.options.bytes, w.options.order = b, little
 	return &w.options
+}
+
+// Fate is what a file says of a packet: whether it was received or sent, and what an XDP program
+// decided of it.
+func (p *Packet) Fate() (d wire.Direction, v wire.Verdict) {
+	if p.more == nil {
+		return wire.NoDirection, wire.NoVerdict
+	}
+	said := p.more.options
+	for code, value := range options(said.order, said.bytes) {
+		switch {
+		case code == packetFlags && len(value) == 4:
+			switch said.order.Uint32(value) & 3 {
+			case inbound:
+				d = wire.In
+			case outbound:
+				d = wire.Out
+			}
+		case code == packetVerdict && len(value) == 9 && value[0] == byXDP:
+			if action := said.order.Uint64(value[1:]); action <= uint64(wire.Redirect-wire.Aborted) {
+				v = wire.Aborted + wire.Verdict(action)
+			}
+		}
+	}
+	return d, v
 }
 
 // addStatistics adds those of the interfaces, of this file alone.

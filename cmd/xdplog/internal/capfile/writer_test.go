@@ -154,6 +154,49 @@ func TestFates(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("options %v, want %v", got, want)
 	}
+	back, _, _, err := read(t, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range []reader.Packet{received, sent, dropped, packetOf(60, 7)} {
+		if direction, verdict := back[i].Fate(); direction != p.Direction || verdict != p.Verdict {
+			t.Errorf("packet %d is read back as %v, %v", i, direction, verdict)
+		}
+	}
+}
+
+// TestFatesOfOthers: what files of either byte order say of a packet, and of a copy's.
+func TestFatesOfOthers(t *testing.T) {
+	for _, order := range []interface {
+		binary.ByteOrder
+		binary.AppendByteOrder
+	}{binary.LittleEndian, binary.BigEndian} {
+		m := &maker{order: order}
+		verdict := func(whose byte, action uint64) []byte { return m.option(7, append([]byte{whose}, m.u64(action)...)) }
+		m.section(0).iface(linkEthernet)
+		for _, options := range [][]byte{
+			append(m.option(2, m.u32(1<<16|2)), verdict(2, 4)...), // with a length of checksum, as other flags
+			append(m.option(2, m.u32(3)), verdict(2, 5)...),
+			append(m.option(2, []byte{1}), verdict(1, 2)...), // of tc
+			verdict(2, 1)[:8],
+		} {
+			m.packet(0, 0, datagram, options)
+		}
+		packets, _, _, err := read(t, m.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range packets {
+			direction, decided := p.Fate()
+			if first := i == 0; first != (direction == wire.Out) || first != (decided == wire.Redirect) || !first && (direction != 0 || decided != 0) {
+				t.Errorf("%v: packet %d was %v, %v", order, i, direction, decided)
+			}
+		}
+		value := append([]byte{2}, m.u64(4)...)
+		if got := inLittleEndian(order, blockEnhanced, packetVerdict, value); string(got) != "\x02"+u64(4) {
+			t.Errorf("%v: copied as %x", order, got)
+		}
+	}
 }
 
 // TestPcap: the classic format has the packets and their nanoseconds, of one link type.

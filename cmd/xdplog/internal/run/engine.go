@@ -126,6 +126,7 @@ func (m *stepMachine) counters(wire.Counters) (wire.Counters, error) {
 // was sets what an event is not told by the frame.
 func was(event *reader.Packet, p *capfile.Packet) {
 	event.Time, event.Length, event.Interface, event.Data = p.Time, p.Whole(), int(p.Interface), p.Data
+	event.Direction, event.Verdict = p.Fate()
 }
 
 // kernelMachine is the program itself, in the kernel.
