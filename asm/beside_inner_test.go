@@ -28,7 +28,7 @@ func TestBesideInner(t *testing.T) {
 }
 
 // nextInner is next of a program that looks into tunnels.
-func (w *watcher) nextInner(t *testing.T) (r wire.InnerRecord, ok bool) {
+func (w *watcher) nextInner(t *testing.T) (r wire.WideRecord, ok bool) {
 	t.Helper()
-	return w.read(t, func(sample []byte, r *wire.InnerRecord) error { return r.Decode(sample) })
+	return w.read(t, func(sample []byte, r *wire.WideRecord) error { return r.Decode(sample) })
 }

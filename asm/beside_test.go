@@ -111,11 +111,11 @@ func watch(t *testing.T, target *ebpf.Program, cfg asm.Config) *watcher {
 // next is the next record, without what differs from run to run; false: there is none.
 func (w *watcher) next(t *testing.T) (r wire.Record, ok bool) {
 	t.Helper()
-	inner, ok := w.read(t, func(sample []byte, r *wire.InnerRecord) error { return r.Record.Decode(sample) })
+	inner, ok := w.read(t, func(sample []byte, r *wire.WideRecord) error { return r.Record.Decode(sample) })
 	return inner.Record, ok
 }
 
-func (w *watcher) read(t *testing.T, decode func([]byte, *wire.InnerRecord) error) (r wire.InnerRecord, ok bool) {
+func (w *watcher) read(t *testing.T, decode func([]byte, *wire.WideRecord) error) (r wire.WideRecord, ok bool) {
 	t.Helper()
 	w.events.SetDeadline(time.Unix(1, 0))
 	sample, err := w.events.Read()

@@ -20,7 +20,7 @@ type Config struct {
 
 	// Inner looks into tunnels: VXLAN, Geneve, GRE, IP in IP and GTP-U. Of a packet in one the
 	// record and the filter, and what is counted by a key, are about the inner packet, one level deep, and the outer
-	// one stands beside it ([wire.InnerRecord]). Lengths, times and MAC addresses that are counted
+	// one stands beside it ([wire.WideRecord]). Lengths, times and MAC addresses that are counted
 	// stay the whole packet's. Where an inner packet is cut before its IP header's end, or what
 	// leads to it is not as these protocols have it, it is about the outer packet.
 	Inner bool

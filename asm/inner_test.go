@@ -248,11 +248,11 @@ func TestInnerBytes(t *testing.T) {
 			if err := m.events.ReadInto(&m.sample); err != nil {
 				t.Fatal(err)
 			}
-			var record wire.InnerRecord
+			var record wire.WideRecord
 			if err := record.Decode(m.sample.RawSample); err != nil {
 				t.Fatal(err)
 			}
-			got := record.Packet(m.sample.RawSample[wire.OuterSize:])
+			got := record.Packet(m.sample.RawSample[wire.WideRecordSize-wire.RecordSize:])
 			if !bytes.Equal(got, want) || record.Outer.Tunnel == wire.NoTunnel {
 				t.Errorf("of %+v\n got %x\nwant %x", record, got, want)
 			}

@@ -27,8 +27,8 @@ type machine struct {
 	run      ebpf.RunOptions
 	context  xdpMD
 	out      []byte
-	records  []wire.InnerRecord // of the last batch, without time and interface
-	expected []wire.InnerRecord
+	records  []wire.WideRecord // of the last batch, without time and interface
+	expected []wire.WideRecord
 	counted  wire.Counters // what the counters must be
 	linear   int           // bytes of a frame that are in its first buffer
 	verdict  uint32        // what the program returns
@@ -202,7 +202,7 @@ func (m *machine) expect(p packet) {
 		frame = m.onWire(frame)
 		length = len(frame)
 	}
-	record := wire.InnerRecord{Record: oracle.Decode(frame, length)}
+	record := wire.WideRecord{Record: oracle.Decode(frame, length)}
 	if m.cfg.Inner {
 		record = oracle.DecodeInner(frame, length)
 	}
@@ -228,7 +228,7 @@ func (m *machine) drain() error {
 		case len(m.sample.RawSample) == 0:
 			continue // the kernel's own word on samples that it lost
 		}
-		var record wire.InnerRecord
+		var record wire.WideRecord
 		if err := record.Record.Decode(m.sample.RawSample); err != nil {
 			wrong = err
 		}

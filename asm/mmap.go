@@ -26,7 +26,7 @@ import (
 type sharedRing struct {
 	slots int // of each CPU, a power of two
 	cpus  int
-	inner bool
+	wide  bool
 }
 
 func newSharedRing(cfg Config) (transport, error) {
@@ -40,7 +40,7 @@ func newSharedRing(cfg Config) (transport, error) {
 	if cfg.SnapLen > 0 {
 		return newPacketRing(cfg, buffer)
 	}
-	return sharedRing{slots: buffer / recordSize(cfg.Inner), cpus: cfg.CPUs, inner: cfg.Inner}, nil
+	return sharedRing{slots: buffer / recordSize(cfg.wide()), cpus: cfg.CPUs, wide: cfg.wide()}, nil
 }
 
 // Flags of BPF_MAP_CREATE (linux/bpf.h).
@@ -52,7 +52,7 @@ func (r sharedRing) maps() map[string]*ebpf.MapSpec {
 			Name:       wire.EventsMap,
 			Type:       ebpf.Array,
 			KeySize:    4,
-			ValueSize:  uint32(wire.RingBytes(r.slots * recordSize(r.inner) / wire.RecordSize)),
+			ValueSize:  uint32(wire.RingBytes(r.slots * recordSize(r.wide) / wire.RecordSize)),
 			MaxEntries: uint32(r.cpus),
 			Flags:      flagMmapable,
 		},
@@ -81,7 +81,7 @@ func (r sharedRing) begin(b *builder) {
 	b.Note("ring.head", bpf.LoadMem(bpf.R1, bpf.R0, int16(layout.OffHead), bpf.DWord))
 	b.Emit(
 		bpf.And.Imm(bpf.R1, int32(r.slots-1)),
-		bpf.LSh.Imm(bpf.R1, int32(bits.TrailingZeros(uint(recordSize(r.inner))))),
+		bpf.LSh.Imm(bpf.R1, int32(bits.TrailingZeros(uint(recordSize(r.wide))))),
 		bpf.Mov.Reg(record, bpf.R0),
 		bpf.Add.Imm(record, int32(wire.RingSize)),
 		bpf.Add.Reg(record, bpf.R1),

@@ -21,19 +21,19 @@ type packetRing struct {
 	snapLen int
 	cpus    int
 	keep    bool // entries are written over, see keep.go
-	inner   bool
+	wide    bool
 }
 
 // spare is what is always free at head, so that a record can be begun there.
-func (r packetRing) spare() int { return wire.EntrySize + recordSize(r.inner) }
+func (r packetRing) spare() int { return wire.EntrySize + recordSize(r.wide) }
 
 func newPacketRing(cfg Config, buffer int) (transport, error) {
-	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs, keep: cfg.Keep, inner: cfg.Inner}, nil
+	return packetRing{bytes: buffer, snapLen: cfg.leastBytes(), cpus: cfg.CPUs, keep: cfg.Keep, wide: cfg.wide()}, nil
 }
 
 func (r packetRing) maps() map[string]*ebpf.MapSpec {
 	specs := sharedRing{slots: 1, cpus: r.cpus}.maps()
-	behind := recordSize(r.inner) - wire.RecordSize // the first cache line
+	behind := recordSize(r.wide) - wire.RecordSize // the first cache line
 	specs[wire.EventsMap].ValueSize = uint32(wire.PacketRingBytes(r.bytes, behind+r.snapLen)+7) &^ 7
 	return specs
 }

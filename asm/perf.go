@@ -23,7 +23,7 @@ func newPerfBuffer(cfg Config) (transport, error) {
 			return nil, err
 		}
 	}
-	return perfBuffer{snapLen: unpadded(cfg.leastBytes(), recordSize(cfg.Inner)), wake: cfg.Wake}, nil
+	return perfBuffer{snapLen: unpadded(cfg.leastBytes(), recordSize(cfg.wide())), wake: cfg.Wake}, nil
 }
 
 // leastBytes is SnapLen, or what it takes to put a tag in its place that may be beside a packet.

@@ -67,8 +67,8 @@ func program(cfg Config, stands []place, way transport) (*ebpf.CollectionSpec, e
 		maps.Copy(coll.Maps, graceMaps())
 		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderKeep, Value: uint64(1)})
 	}
-	if cfg.Inner {
-		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderInner, Value: uint64(1)})
+	if cfg.wide() {
+		told.Contents = append(told.Contents, ebpf.MapKV{Key: wire.ReaderWide, Value: uint64(1)})
 	}
 	if cfg.Count != nil {
 		maps.Copy(coll.Maps, cfg.Count.maps(cfg.CPUs))
@@ -170,7 +170,7 @@ func instructionsAt(cfg Config, at place, way transport, slot uint8) (insns bpf.
 		return nil, nil, err
 	}
 	b := newBuilder(at)
-	b.slot = slot
+	b.slot, b.wide = slot, cfg.wide()
 	b.prologue()
 	way.begin(b)
 

@@ -25,7 +25,8 @@ type builder struct {
 	*assemble.Builder
 	place place
 	slot  uint8 // number of the program, among those of its collection
-	inner bool  // it looks into tunnels: records are two cache lines
+	inner bool  // it looks into tunnels
+	wide  bool  // its records are two cache lines
 
 	short []short // see outOfReach
 
@@ -33,14 +34,17 @@ type builder struct {
 }
 
 // recordSize is the size of its records in bytes.
-func (b *builder) recordSize() int { return recordSize(b.inner) }
+func (b *builder) recordSize() int { return recordSize(b.wide) }
 
-func recordSize(inner bool) int {
-	if inner {
-		return wire.InnerRecordSize
+func recordSize(wide bool) int {
+	if wide {
+		return wire.WideRecordSize
 	}
 	return wire.RecordSize
 }
+
+// wide reports whether records are two cache lines.
+func (cfg Config) wide() bool { return cfg.Inner }
 
 func newBuilder(at place) *builder {
 	return &builder{Builder: assemble.New(layout.Roles()), place: at, inner: at.Inner()}

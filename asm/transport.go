@@ -125,8 +125,8 @@ func powerOfTwo(n int) int { return 1 << bits.Len(uint(n-1)) }
 // onStack makes the record on the stack, for helpers that copy it.
 func (b *builder) onStack() {
 	slot := layout.RecordSlot
-	if b.inner {
-		slot = layout.InnerRecordSlot
+	if b.wide {
+		slot = layout.WideRecordSlot
 	}
 	b.Emit(
 		bpf.Mov.Reg(record, stack),

@@ -126,7 +126,7 @@ func (b *builder) beginOutside() {
 
 // clearOutside zeroes the record's second half from a register that is 0.
 func (b *builder) clearOutside(zero bpf.Register) {
-	for offset := wire.RecordSize; offset < wire.InnerRecordSize; offset += 8 {
+	for offset := wire.RecordSize; offset < wire.WideRecordSize; offset += 8 {
 		b.Emit(bpf.StoreMem(record, int16(offset), zero, bpf.DWord))
 	}
 }
@@ -170,6 +170,7 @@ func (b *builder) offset(dst bpf.Register) {
 // still: nothing has written others that is not sure of the inner one.
 func (b *builder) restoreOutside() {
 	scalars := halves[1]
+	b.storeImm(layout.Outer.HasID, 0) // which is in the place of TCP flags, of which it has none
 	for at := int16(0); at < scalars.size; at += 8 {
 		b.Note(scalars.to.Name, bpf.LoadMem(bpf.R1, record, int16(scalars.to.Offset)+at, bpf.DWord))
 		b.storeAt(scalars.from, at, bpf.R1, bpf.DWord)

@@ -29,16 +29,16 @@ type keptSource struct {
 	stride   int
 	ring     uint64        // bytes of one, a power of two
 	age      time.Duration // of the oldest before the last; 0: any
-	tunnels  bool          // records have a second half
+	wide     bool          // records have a second half
 	grace    *ebpf.Map
 	inner    *ebpf.Map
 	doorbell *kernelRing
 	rung     ringbuf.Record
 	asked    atomic.Bool
 
-	copied  []byte             // of all rings
-	kept    []wire.InnerRecord // by time, not read yet
-	beside  []keptBeside       // of each
+	copied  []byte            // of all rings
+	kept    []wire.WideRecord // by time, not read yet
+	beside  []keptBeside      // of each
 	counted keptCount
 }
 
@@ -49,13 +49,13 @@ type keptBeside struct {
 	queue   uint16
 }
 
-func newKept(coll *ebpf.Collection, snapLen int, age time.Duration, inner bool) (_ *keptSource, err error) {
+func newKept(coll *ebpf.Collection, snapLen int, age time.Duration, wide bool) (_ *keptSource, err error) {
 	events := coll.Maps[wire.EventsMap]
-	size, err := packetRingSize(events, snapLen, inner)
+	size, err := packetRingSize(events, snapLen, wide)
 	if err != nil {
 		return nil, err
 	}
-	s := &keptSource{stride: int(events.ValueSize()), ring: size, age: age, tunnels: inner}
+	s := &keptSource{stride: int(events.ValueSize()), ring: size, age: age, wide: wide}
 	if s.counted, err = newKeptCount(coll); err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (s *keptSource) read(into batch, clock *clock, latency time.Duration) (n in
 	}
 	stamp := clock.stamp()
 	for i := range n {
-		into.event(i).setInner(&s.kept[i], &stamp)
+		into.event(i).setWide(&s.kept[i], &stamp)
 	}
 	for i := range into.packets[:min(n, len(into.packets))] {
 		b := &s.beside[i]
@@ -183,11 +183,12 @@ func (s *keptSource) dump() error {
 		entries = slices.DeleteFunc(entries, func(e keptEntry) bool { return last-e.record.Time > uint64(s.age) })
 	}
 	s.counted.missing(entries, lost, captured)
-	s.kept, s.beside = make([]wire.InnerRecord, len(entries)), make([]keptBeside, len(entries))
+	s.kept, s.beside = make([]wire.WideRecord, len(entries)), make([]keptBeside, len(entries))
 	for i, e := range entries {
-		s.kept[i].Record, s.beside[i] = *e.record, e.keptBeside
-		if s.tunnels {
-			s.kept[i].Outer = *outerOf(e.record)
+		if s.beside[i] = e.keptBeside; s.wide {
+			s.kept[i] = *wideOf(e.record)
+		} else {
+			s.kept[i].Record = *e.record
 		}
 	}
 	return nil
@@ -203,7 +204,7 @@ type keptEntry struct {
 // far as nothing has been written over.
 func (s *keptSource) walk(memory []byte, cpu int, to []keptEntry) []keptEntry {
 	ring := (*wire.Ring)(unsafe.Pointer(&memory[0]))
-	size := recordSize(s.tunnels)
+	size := recordSize(s.wide)
 	spare := uint64(wire.EntrySize + size)
 	first := len(to)
 	at, take := ring.Head, ring.Last

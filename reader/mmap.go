@@ -31,8 +31,8 @@ type mmapSource struct {
 	bytes  int        // of the rings
 	rings  []ring
 	sleeper
-	turn  int  // ring to look at first, so that a busy one does not starve others
-	inner bool // records are two slots each
+	turn int  // ring to look at first, so that a busy one does not starve others
+	wide bool // records are two slots each
 }
 
 // ring is that of one CPU.
@@ -43,9 +43,9 @@ type ring struct {
 	tail    uint64        // records taken; what the shared memory says of it is for the program
 }
 
-func newMmap(events, doorbell *ebpf.Map, inner bool) (*mmapSource, error) {
+func newMmap(events, doorbell *ebpf.Map, wide bool) (*mmapSource, error) {
 	count := wire.RingSlots(int(events.ValueSize()))
-	each := recordSize(inner) / wire.RecordSize
+	each := recordSize(wide) / wire.RecordSize
 	if count < each || count&(count-1) != 0 {
 		return nil, fmt.Errorf("map %q has values of %d bytes: no ring of xdplog's", wire.EventsMap, events.ValueSize())
 	}
@@ -53,7 +53,7 @@ func newMmap(events, doorbell *ebpf.Map, inner bool) (*mmapSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &mmapSource{memory: memory, sleeper: sleeper{doorbell: bell}, inner: inner}
+	s := &mmapSource{memory: memory, sleeper: sleeper{doorbell: bell}, wide: wide}
 	for at := 0; at < len(memory); at += int(events.ValueSize()) {
 		base := unsafe.Pointer(&memory[at])
 		slots := unsafe.Add(base, wire.RingSize)
@@ -109,8 +109,8 @@ func (s *mmapSource) take(into batch, clock *clock) (n int) {
 		for left := count; left > 0; {
 			records := r.slots[(r.tail+count-left)*r.each&uint64(len(r.slots)-1):] // to the ring's end
 			records = records[:min(uint64(len(records)), left*r.each)]
-			if s.inner {
-				into.setInner(n, records, &stamp)
+			if s.wide {
+				into.setWide(n, records, &stamp)
 			} else {
 				into.set(n, records, &stamp)
 			}

@@ -24,8 +24,8 @@ type packetSource struct {
 	bytes  int        // of the rings
 	rings  []packetRing
 	sleeper
-	turn  int // ring to look at first
-	inner bool
+	turn int // ring to look at first
+	wide bool
 }
 
 // packetRing is that of one CPU.
@@ -41,8 +41,8 @@ type packetRing struct {
 // asMany is how many programs a record's slot tells apart.
 const asMany = 1 << (32 - wire.SlotShift)
 
-func newPacketSource(events, doorbell *ebpf.Map, snapLen int, inner bool) (*packetSource, error) {
-	size, err := packetRingSize(events, snapLen, inner)
+func newPacketSource(events, doorbell *ebpf.Map, snapLen int, wide bool) (*packetSource, error) {
+	size, err := packetRingSize(events, snapLen, wide)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int, inner bool) (*pack
 	if err != nil {
 		return nil, err
 	}
-	s := &packetSource{memory: memory, sleeper: sleeper{doorbell: bell}, inner: inner}
+	s := &packetSource{memory: memory, sleeper: sleeper{doorbell: bell}, wide: wide}
 	for stride, at := int(events.ValueSize()), 0; at < len(memory); at += stride {
 		control := (*wire.Ring)(unsafe.Pointer(&memory[at]))
 		s.rings = append(s.rings, packetRing{
@@ -58,7 +58,7 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int, inner bool) (*pack
 			entries: memory[at+wire.RingSize : at+stride : at+stride],
 			size:    size,
 			tail:    atomic.LoadUint64(&control.Tail), // where an earlier reader stopped
-			record:  recordSize(inner),
+			record:  recordSize(wide),
 			lost:    new([asMany]uint32),
 		})
 	}
@@ -67,8 +67,8 @@ func newPacketSource(events, doorbell *ebpf.Map, snapLen int, inner bool) (*pack
 }
 
 // packetRingSize is how many bytes each ring of a map has for entries.
-func packetRingSize(events *ebpf.Map, snapLen int, inner bool) (uint64, error) {
-	behind := recordSize(inner) - wire.RecordSize // of a record's first half
+func packetRingSize(events *ebpf.Map, snapLen int, wide bool) (uint64, error) {
+	behind := recordSize(wide) - wire.RecordSize // of a record's first half
 	size := int(events.ValueSize()) - wire.PacketRingBytes(0, behind+snapLen)
 	size &^= 7 // what rounds the value up
 	if size < 1 || size&(size-1) != 0 {
@@ -113,9 +113,10 @@ func (s *packetSource) take(into batch, clock *clock) (n int) {
 				break
 			}
 			event := into.event(n)
-			event.set(record, &stamp)
-			if s.inner {
-				event.Tunnel.set(outerOf(record))
+			if s.wide {
+				event.setWide(wideOf(record), &stamp)
+			} else {
+				event.set(record, &stamp)
 			}
 			if into.packets != nil {
 				before := &r.lost[record.Slot()]
@@ -167,10 +168,8 @@ func (r *packetRing) next() (entry *wire.Entry, record *wire.Record, packet []by
 	return entry, record, record.PacketOf(at[r.record:][:size:size]), true
 }
 
-// outerOf is the second half of a record in memory.
-func outerOf(r *wire.Record) *wire.Outer {
-	return &(*wire.InnerRecord)(unsafe.Pointer(r)).Outer
-}
+// wideOf is a record in memory that has a second half.
+func wideOf(r *wire.Record) *wire.WideRecord { return (*wire.WideRecord)(unsafe.Pointer(r)) }
 
 // mark sets at which head each program rings the doorbell, and reports whether
 // one is there already.

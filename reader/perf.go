@@ -33,8 +33,8 @@ type perfSource struct {
 	turn  int  // ring to look at first, so that a busy one does not starve others
 	more  bool // the last read did not come to the end of all of them
 
-	record  wire.InnerRecord
-	inner   bool // whether it has a second half
+	record  wire.WideRecord
+	wide    bool // whether it has a second half
 	scratch []byte
 	arena   []byte // holds the samples of the packets that were read last
 
@@ -58,7 +58,7 @@ const lockable = 512 << 10
 // newPerf opens buffers of the given size, or where 0 of the default or, if
 // that much can't be locked, of a smaller one. Of a program that is alone in them
 // it is known whose samples they have no room for.
-func newPerf(events *ebpf.Map, buffer int, alone, inner bool) (*perfSource, error) {
+func newPerf(events *ebpf.Map, buffer int, alone, wide bool) (*perfSource, error) {
 	size := buffer
 	if size == 0 {
 		size = defaultBuffer
@@ -70,7 +70,7 @@ func newPerf(events *ebpf.Map, buffer int, alone, inner bool) (*perfSource, erro
 	if err != nil {
 		return nil, err
 	}
-	s.inner = inner
+	s.wide = wide
 	if alone {
 		s.dropped = make([]uint64, events.MaxEntries())
 	}
@@ -203,10 +203,11 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 				stamp = clock.stamp()
 			}
 			event := into.event(n)
-			event.set(&s.record.Record, &stamp)
-			if s.inner {
-				event.Tunnel.set(&s.record.Outer)
-				sample = sample[wire.OuterSize:] // as if it were one of a record alone
+			if s.wide {
+				event.setWide(&s.record, &stamp)
+				sample = sample[wire.WideRecordSize-wire.RecordSize:] // as if it were one of a record alone
+			} else {
+				event.set(&s.record.Record, &stamp)
 			}
 			if into.packets != nil {
 				into.packets[n].Dropped = s.lose(r.cpu, 0)
@@ -227,10 +228,10 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 
 // decode decodes the record at a sample's beginning.
 func (s *perfSource) decode(sample []byte) error {
-	if err := s.record.Record.Decode(sample); err != nil || !s.inner {
-		return err
+	if s.wide {
+		return s.record.Decode(sample)
 	}
-	return s.record.Outer.Decode(sample[wire.RecordSize:])
+	return s.record.Record.Decode(sample)
 }
 
 // rawSample is the data of a record of PERF_SAMPLE_RAW alone: its size, and that many bytes.

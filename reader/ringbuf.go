@@ -19,16 +19,16 @@ type ringbufSource struct {
 	reader *kernelRing
 	bytes  int
 	sample ringbuf.Record
-	record wire.InnerRecord
-	inner  bool // whether it has a second half
+	record wire.WideRecord
+	wide   bool // whether it has a second half
 }
 
-func newRingbuf(events *ebpf.Map, inner bool) (*ringbufSource, error) {
+func newRingbuf(events *ebpf.Map, wide bool) (*ringbufSource, error) {
 	reader, err := newKernelRing(events)
 	if err != nil {
 		return nil, fmt.Errorf("open ring buffer: %w", err)
 	}
-	return &ringbufSource{reader: reader, bytes: int(events.MaxEntries()), inner: inner}, nil
+	return &ringbufSource{reader: reader, bytes: int(events.MaxEntries()), wide: wide}, nil
 }
 
 func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n int, err error) {
@@ -41,21 +41,20 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 			}
 			return n, err
 		}
-		if err := s.record.Record.Decode(s.sample.RawSample); err != nil {
-			return n, err
+		decode := s.record.Record.Decode
+		if s.wide {
+			decode = s.record.Decode
 		}
-		if s.inner {
-			if err := s.record.Outer.Decode(s.sample.RawSample[wire.RecordSize:]); err != nil {
-				return n, err
-			}
+		if err := decode(s.sample.RawSample); err != nil {
+			return n, err
 		}
 		if n == 0 {
 			stamp = clock.stamp()
 		}
-		event := into.event(n)
-		event.set(&s.record.Record, &stamp)
-		if s.inner {
-			event.Tunnel.set(&s.record.Outer)
+		if event := into.event(n); s.wide {
+			event.setWide(&s.record, &stamp)
+		} else {
+			event.set(&s.record.Record, &stamp)
 		}
 		n++
 		if s.sample.Remaining == 0 {
@@ -66,7 +65,7 @@ func (s *ringbufSource) read(into batch, clock *clock, latency time.Duration) (n
 }
 
 func (s *ringbufSource) waiting(uint64) uint64 {
-	return uint64(s.reader.AvailableBytes() / (wire.RingbufHeader + recordSize(s.inner)))
+	return uint64(s.reader.AvailableBytes() / (wire.RingbufHeader + recordSize(s.wide)))
 }
 
 func (s *ringbufSource) size() int { return s.bytes }

@@ -3,7 +3,6 @@ package reader
 import (
 	"fmt"
 	"time"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -65,10 +64,10 @@ func (b batch) set(i int, records []wire.Record, stamp *stamp) {
 	}
 }
 
-// setInner is set of records that are each two, see [wire.InnerRecord].
-func (b batch) setInner(i int, records []wire.Record, stamp *stamp) {
+// setWide is set of records that are each two, see [wire.WideRecord].
+func (b batch) setWide(i int, records []wire.Record, stamp *stamp) {
 	for j := 0; j < len(records); j, i = j+2, i+1 {
-		b.event(i).setInner((*wire.InnerRecord)(unsafe.Pointer(&records[j])), stamp)
+		b.event(i).setWide(wideOf(&records[j]), stamp)
 	}
 }
 
@@ -83,21 +82,21 @@ func newSource(coll *ebpf.Collection, buffer int, kept time.Duration) (source, e
 	}
 	var inner source
 	var err error
-	tunnels := has(coll.Maps[wire.ReaderMap], wire.ReaderInner)
+	wide := has(coll.Maps[wire.ReaderMap], wire.ReaderWide)
 	switch events.Type() {
 	case ebpf.PerfEventArray:
-		inner, err = newPerf(events, buffer, coll.Maps[wire.CountersMap].MaxEntries() == 1, tunnels)
+		inner, err = newPerf(events, buffer, coll.Maps[wire.CountersMap].MaxEntries() == 1, wide)
 	case ebpf.RingBuf:
-		inner, err = newRingbuf(events, tunnels)
+		inner, err = newRingbuf(events, wide)
 	case ebpf.Array:
 		var snapLen uint64
 		if err := coll.Maps[wire.ReaderMap].Lookup(wire.ReaderSnapLen, &snapLen); err == nil {
 			if has(coll.Maps[wire.ReaderMap], wire.ReaderKeep) {
-				return newKept(coll, int(snapLen), kept, tunnels)
+				return newKept(coll, int(snapLen), kept, wide)
 			}
-			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen), tunnels)
+			return newPacketSource(events, coll.Maps[wire.DoorbellMap], int(snapLen), wide)
 		}
-		return newMmap(events, coll.Maps[wire.DoorbellMap], tunnels)
+		return newMmap(events, coll.Maps[wire.DoorbellMap], wide)
 	default:
 		return nil, fmt.Errorf("map %q is a %v: no transport of xdplog's", wire.EventsMap, events.Type())
 	}
@@ -119,9 +118,9 @@ func has(words *ebpf.Map, key uint32) bool {
 }
 
 // recordSize is the size of a program's records in bytes.
-func recordSize(inner bool) int {
-	if inner {
-		return wire.InnerRecordSize
+func recordSize(wide bool) int {
+	if wide {
+		return wire.WideRecordSize
 	}
 	return wire.RecordSize
 }

@@ -78,26 +78,26 @@ func (t *Tunnel) AppendTo(b []byte) []byte {
 	return b
 }
 
-// setInner sets e from a record of a program that looks into tunnels.
-func (e *Event) setInner(r *wire.InnerRecord, stamp *stamp) {
+// setWide is set of a record that has a second half.
+func (e *Event) setWide(r *wire.WideRecord, stamp *stamp) {
 	e.set(&r.Record, stamp)
 	e.Tunnel.set(&r.Outer)
 }
 
-// DecodeInner is [Decode] of a record of a program with [asm.Config.Inner].
-func DecodeInner(b []byte) (Event, error) {
-	var record wire.InnerRecord
+// DecodeWide is [Decode] of a record of a program with [asm.Config.Inner].
+func DecodeWide(b []byte) (Event, error) {
+	var record wire.WideRecord
 	if err := record.Decode(b); err != nil {
 		return Event{}, err
 	}
 	if err := record.Check(); err != nil {
 		return Event{}, err
 	}
-	return FromInnerRecord(&record), nil
+	return FromWideRecord(&record), nil
 }
 
-// FromInnerRecord is [FromRecord] of such a record.
-func FromInnerRecord(r *wire.InnerRecord) (event Event) {
-	event.setInner(r, new(stamp))
+// FromWideRecord is [FromRecord] of such a record.
+func FromWideRecord(r *wire.WideRecord) (event Event) {
+	event.setWide(r, new(stamp))
 	return event
 }

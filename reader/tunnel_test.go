@@ -45,9 +45,9 @@ func TestInner(t *testing.T) {
 						t.Fatalf("packet %d: %d, %v", i, n, err)
 					}
 					got := packets[0]
-					var record wire.InnerRecord
+					var record wire.WideRecord
 					engine.DecodeInner(&record, frame)
-					want := FromInnerRecord(&record)
+					want := FromWideRecord(&record)
 					want.Time, want.Interface, want.Length = got.Time, got.Interface, len(frame)
 					if got.Event != want {
 						t.Fatalf("packet %d:\n got %+v\nwant %+v", i, got.Event, want)
@@ -87,9 +87,9 @@ func TestInnerKept(t *testing.T) {
 }
 
 func TestDecodeInner(t *testing.T) {
-	var record wire.InnerRecord
+	var record wire.WideRecord
 	engine.DecodeInner(&record, inVXLAN)
-	event, err := DecodeInner(record.Append(nil))
+	event, err := DecodeWide(record.Append(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +101,10 @@ func TestDecodeInner(t *testing.T) {
 		t.Errorf("from %v in %+v, want %+v", event.Source, event.Tunnel, want)
 	}
 	record.Outer.Tunnel = wire.Tunnels
-	if _, err := DecodeInner(record.Append(nil)); !errors.Is(err, wire.ErrInconsistent) {
+	if _, err := DecodeWide(record.Append(nil)); !errors.Is(err, wire.ErrInconsistent) {
 		t.Errorf("an unknown tunnel: %v", err)
 	}
-	if _, err := DecodeInner(make([]byte, wire.RecordSize)); !errors.Is(err, wire.ErrShort) {
+	if _, err := DecodeWide(make([]byte, wire.RecordSize)); !errors.Is(err, wire.ErrShort) {
 		t.Errorf("half a record: %v", err)
 	}
 	event.set(&wire.Record{}, new(stamp)) // of another program

@@ -60,7 +60,7 @@ func (e *Engine) Run(record *wire.Record, frame []byte, length int) bool {
 }
 
 // RunInner is Run of a config with [asm.Config.Inner].
-func (e *Engine) RunInner(record *wire.InnerRecord, frame []byte, length int) bool {
+func (e *Engine) RunInner(record *wire.WideRecord, frame []byte, length int) bool {
 	if !e.Select(frame, length) {
 		return false
 	}

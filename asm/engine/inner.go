@@ -7,7 +7,7 @@ import (
 
 // DecodeInner is [Decode] of the packet in a tunnel, where the frame has one, with the outer
 // packet beside it.
-func DecodeInner(r *wire.InnerRecord, frame []byte) {
+func DecodeInner(r *wire.WideRecord, frame []byte) {
 	Decode(&r.Record, frame)
 	r.Outer = wire.Outer{}
 	tunnel, ok := filter.FindTunnel(frame)
@@ -20,7 +20,7 @@ func DecodeInner(r *wire.InnerRecord, frame []byte) {
 		SourcePort: outer.SourcePort, DestinationPort: outer.DestinationPort,
 		OuterVLAN: outer.OuterVLAN, InnerVLAN: outer.InnerVLAN,
 		EtherType: outer.EtherType, Flags: outer.Flags,
-		Protocol: outer.Protocol, TCPFlags: outer.TCPFlags, TTL: outer.TTL, Tags: outer.TagsFate,
+		Protocol: outer.Protocol, TTL: outer.TTL, Tags: outer.TagsFate,
 		ID: tunnel.ID, Offset: uint16(tunnel.Offset), Tunnel: wire.Tunnel(tunnel.Kind), Payload: wire.IPPayload,
 	}
 	if tunnel.HasID {

@@ -18,7 +18,7 @@ func againstInner(t *testing.T, e *Engine, all bool, frame []byte) (tunnel bool)
 	if err := want.Check(); err != nil {
 		t.Fatalf("frame %x: the oracle says %+v: %v", frame, want, err)
 	}
-	var got wire.InnerRecord
+	var got wire.WideRecord
 	reported := e.RunInner(&got, frame, len(frame))
 	if wanted := all || oracle.Default(&want.Record); reported != wanted {
 		t.Fatalf("frame %x: reported %v, want %v", frame, reported, wanted)

@@ -8,7 +8,7 @@ import "unsafe"
 //
 // Slots of [RecordSize] bytes follow the page, a power of two of them. Record n,
 // counted from 0, is in slot n mod their number. One slot is always free: the
-// program's, at Head. Records of [InnerRecordSize] bytes have slots of that size.
+// program's, at Head. Records of [WideRecordSize] bytes have slots of that size.
 //
 // A reader loads Head (acquire), takes the records from Tail up to it, and then
 // stores Tail (release). A Head that is further ahead than there are slots is
@@ -41,7 +41,7 @@ func RingSlots(bytes int) int { return (bytes - RingSize) / RecordSize }
 // two, and lies in one piece: behind the ring there is room for one that begins
 // before its end. So much of the ring's beginning is then not used.
 //
-// A record of [InnerRecordSize] bytes has its second half before the packet's bytes, and Size
+// A record of [WideRecordSize] bytes has its second half before the packet's bytes, and Size
 // does not count it. The [EntrySize] bytes and the record at Head are always free: they are the program's.
 type Entry struct {
 	SizeQueue uint32 // see Size and Queue

@@ -6,10 +6,6 @@ import (
 	"unsafe"
 )
 
-// ReaderInner is the key of a word of a program that looks into tunnels, whose records
-// are each an [InnerRecord]: 1. There is none of other programs.
-const ReaderInner uint32 = 1<<30 + 3
-
 // Tunnel is what a packet travels in.
 type Tunnel uint8
 
@@ -35,16 +31,8 @@ func (t Tunnel) String() string {
 	return fmt.Sprintf("tunnel %d", uint8(t))
 }
 
-// InnerRecord is a [Record] of a program that looks into tunnels: where a packet travels
-// in one the first cache line is the inner packet's, and the second says in what. Else the
-// second is zero. Time, length, interface and fate are the whole packet's.
-type InnerRecord struct {
-	Record
-	Outer Outer
-}
-
 // Outer is the packet in which an inner one travels: what a [Record] says of it, in the same
-// order, and the tunnel's header.
+// order, and the tunnel's header. The outer packet is none of TCP's, and has no flags of it.
 type Outer struct {
 	Source          [16]byte
 	Destination     [16]byte
@@ -55,15 +43,13 @@ type Outer struct {
 	EtherType       uint16
 	Flags           Flags
 	Protocol        uint8
-	TCPFlags        uint8
+	HasID           uint8 // 1: the tunnel's header bears an identifier
 	TTL             uint8
 	Tags            uint8
 	ID              uint32  // VNI of VXLAN and Geneve, key of GRE, TEID of GTP-U: see HasID
 	Offset          uint16  // where the inner packet begins, in bytes from the frame's first
 	Tunnel          Tunnel  // none: the packet is in none, and all else is 0
 	Payload         Payload // what begins there
-	HasID           uint8   // 1: the tunnel's header bears an identifier
-	_               [7]byte
 }
 
 // Payload is what a tunnel carries.
@@ -75,11 +61,8 @@ const (
 	IPPayload               // a packet from its IP header on, which has no VLAN tags
 )
 
-// OuterSize and InnerRecordSize are the sizes of [Outer] and [InnerRecord] in bytes.
-const (
-	OuterSize       = int(unsafe.Sizeof(Outer{}))
-	InnerRecordSize = RecordSize + OuterSize
-)
+// OuterSize is the size of an [Outer] in bytes.
+const OuterSize = int(unsafe.Sizeof(Outer{}))
 
 // Decode sets o from the first [OuterSize] bytes of b, which follow those of a [Record].
 // As [Record.Decode].
@@ -98,14 +81,13 @@ func (o *Outer) Decode(b []byte) error {
 	o.EtherType = host.Uint16(b[unsafe.Offsetof(o.EtherType):])
 	o.Flags = Flags(host.Uint16(b[unsafe.Offsetof(o.Flags):]))
 	o.Protocol = b[unsafe.Offsetof(o.Protocol)]
-	o.TCPFlags = b[unsafe.Offsetof(o.TCPFlags)]
+	o.HasID = b[unsafe.Offsetof(o.HasID)]
 	o.TTL = b[unsafe.Offsetof(o.TTL)]
 	o.Tags = b[unsafe.Offsetof(o.Tags)]
 	o.ID = host.Uint32(b[unsafe.Offsetof(o.ID):])
 	o.Offset = host.Uint16(b[unsafe.Offsetof(o.Offset):])
 	o.Tunnel = Tunnel(b[unsafe.Offsetof(o.Tunnel)])
 	o.Payload = Payload(b[unsafe.Offsetof(o.Payload)])
-	o.HasID = b[unsafe.Offsetof(o.HasID)]
 	return nil
 }
 
@@ -117,30 +99,14 @@ func (o *Outer) Append(b []byte) []byte {
 	for _, scalar := range []uint16{o.SourcePort, o.DestinationPort, o.OuterVLAN, o.InnerVLAN, o.EtherType, uint16(o.Flags)} {
 		b = host.AppendUint16(b, scalar)
 	}
-	b = append(b, o.Protocol, o.TCPFlags, o.TTL, o.Tags)
+	b = append(b, o.Protocol, o.HasID, o.TTL, o.Tags)
 	b = host.AppendUint32(b, o.ID)
 	b = host.AppendUint16(b, o.Offset)
-	b = append(b, uint8(o.Tunnel), uint8(o.Payload), o.HasID)
-	return append(b, make([]byte, 7)...)
+	return append(b, uint8(o.Tunnel), uint8(o.Payload))
 }
 
-// Decode sets r from the first [InnerRecordSize] bytes of b. As [Record.Decode].
-func (r *InnerRecord) Decode(b []byte) error {
-	if err := r.Record.Decode(b); err != nil {
-		return err
-	}
-	return r.Outer.Decode(b[RecordSize:])
-}
-
-// Append appends the record's bytes to b: the inverse of [InnerRecord.Decode].
-func (r *InnerRecord) Append(b []byte) []byte { return r.Outer.Append(r.Record.Append(b)) }
-
-// Check is [Record.Check] of both packets.
-func (r *InnerRecord) Check() error {
-	if err := r.Record.Check(); err != nil {
-		return err
-	}
-	o := &r.Outer
+// check is [Record.Check] of a packet that is in it, or is not.
+func (o *Outer) check(r *Record) error {
 	if o.Tunnel == NoTunnel {
 		if *o != (Outer{}) {
 			return fmt.Errorf("%w: an outer packet without a tunnel", ErrInconsistent)

@@ -11,8 +11,8 @@ import (
 // TestInnerLayout: the second half of a record is what the first is, but for what belongs
 // to the whole packet: the program copies it in two pieces.
 func TestInnerLayout(t *testing.T) {
-	if InnerRecordSize != 128 || InnerRecordSize != int(unsafe.Sizeof(InnerRecord{})) || unsafe.Offsetof(InnerRecord{}.Outer) != 64 {
-		t.Errorf("a record of %d bytes, with the outer packet at %d", InnerRecordSize, unsafe.Offsetof(InnerRecord{}.Outer))
+	if WideRecordSize != 128 || WideRecordSize != int(unsafe.Sizeof(WideRecord{})) || unsafe.Offsetof(WideRecord{}.Outer) != 64 {
+		t.Errorf("a record of %d bytes, with the outer packet at %d", WideRecordSize, unsafe.Offsetof(WideRecord{}.Outer))
 	}
 	var r Record
 	var o Outer
@@ -25,7 +25,7 @@ func TestInnerLayout(t *testing.T) {
 		"EtherType":        {offEtherType - offSourcePort, unsafe.Offsetof(o.EtherType) - 32},
 		"flags":            {offFlags - offSourcePort, unsafe.Offsetof(o.Flags) - 32},
 		"protocol":         {offProtocol - offSourcePort, unsafe.Offsetof(o.Protocol) - 32},
-		"TCP flags":        {offTCPFlags - offSourcePort, unsafe.Offsetof(o.TCPFlags) - 32},
+		"TCP flags":        {offTCPFlags - offSourcePort, unsafe.Offsetof(o.HasID) - 32}, // of which it has none
 		"TTL":              {offTTL - offSourcePort, unsafe.Offsetof(o.TTL) - 32},
 		"tags":             {unsafe.Offsetof(r.TagsFate) - offSourcePort, unsafe.Offsetof(o.Tags) - 32},
 	} {
@@ -36,25 +36,25 @@ func TestInnerLayout(t *testing.T) {
 }
 
 // inVXLAN is the packet of full in VXLAN.
-var inVXLAN = InnerRecord{full, Outer{
+var inVXLAN = WideRecord{Record: full, Outer: Outer{
 	Source: full.Source, Destination: full.Destination, SourcePort: 0x5152, DestinationPort: 4789,
 	OuterVLAN: 0x354, InnerVLAN: 0x556, EtherType: 0x0800, Flags: FlagIPv4 | FlagPorts, Protocol: 17, TTL: 0x57, Tags: 2,
 	ID: 0x58595a5b, Offset: 0x5c5d, Tunnel: VXLAN, Payload: EthernetPayload, HasID: 1,
 }}
 
 func TestDecodeInner(t *testing.T) {
-	same := func(b [InnerRecordSize]byte) bool {
-		clear(b[InnerRecordSize-7:])
-		var record InnerRecord
+	same := func(b [WideRecordSize]byte) bool {
+		clear(b[WideRecordSize-8:])
+		var record WideRecord
 		return record.Decode(b[:]) == nil &&
-			record == *(*InnerRecord)(unsafe.Pointer(&b)) &&
+			record == *(*WideRecord)(unsafe.Pointer(&b)) &&
 			string(record.Append(nil)) == string(b[:])
 	}
 	if err := quick.Check(same, nil); err != nil {
 		t.Error(err)
 	}
-	var record InnerRecord
-	if err := record.Decode(inVXLAN.Append(nil)[:InnerRecordSize-1]); !errors.Is(err, ErrShort) {
+	var record WideRecord
+	if err := record.Decode(inVXLAN.Append(nil)[:WideRecordSize-1]); !errors.Is(err, ErrShort) {
 		t.Errorf("a byte too few: %v", err)
 	}
 }
@@ -62,20 +62,20 @@ func TestDecodeInner(t *testing.T) {
 func TestCheckInner(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(*InnerRecord)
+		change func(*WideRecord)
 		says   string // "" if consistent
 	}{
-		{"VXLAN", func(*InnerRecord) {}, ""},
-		{"no tunnel", func(r *InnerRecord) { r.Outer = Outer{} }, ""},
-		{"ARP inside", func(r *InnerRecord) { r.Record = Record{EtherType: 0x0806} }, ""},
-		{"inner contradicts", func(r *InnerRecord) { r.TagsFate |= 3 }, "3 VLAN tags"},
-		{"outer contradicts", func(r *InnerRecord) { r.Outer.Tags = 3 }, "outer packet: record contradicts itself: 3 VLAN tags"},
-		{"outer without a tunnel", func(r *InnerRecord) { r.Outer.Tunnel = NoTunnel }, "without a tunnel"},
-		{"unknown tunnel", func(r *InnerRecord) { r.Outer.Tunnel = Tunnels }, "unknown tunnel 7"},
-		{"no payload", func(r *InnerRecord) { r.Outer.Payload = NoPayload }, "with payload 0"},
-		{"identifier", func(r *InnerRecord) { r.Outer.HasID = 0 }, "identifier"},
-		{"no IP outside", func(r *InnerRecord) { r.Outer.Flags = 0 }, "not in IP"},
-		{"no IP inside", func(r *InnerRecord) { r.Record, r.Outer.Payload = Record{EtherType: 0x0806}, IPPayload }, "that is not IP"},
+		{"VXLAN", func(*WideRecord) {}, ""},
+		{"no tunnel", func(r *WideRecord) { r.Outer = Outer{} }, ""},
+		{"ARP inside", func(r *WideRecord) { r.Record = Record{EtherType: 0x0806} }, ""},
+		{"inner contradicts", func(r *WideRecord) { r.TagsFate |= 3 }, "3 VLAN tags"},
+		{"outer contradicts", func(r *WideRecord) { r.Outer.Tags = 3 }, "outer packet: record contradicts itself: 3 VLAN tags"},
+		{"outer without a tunnel", func(r *WideRecord) { r.Outer.Tunnel = NoTunnel }, "without a tunnel"},
+		{"unknown tunnel", func(r *WideRecord) { r.Outer.Tunnel = Tunnels }, "unknown tunnel 7"},
+		{"no payload", func(r *WideRecord) { r.Outer.Payload = NoPayload }, "with payload 0"},
+		{"identifier", func(r *WideRecord) { r.Outer.HasID = 0 }, "identifier"},
+		{"no IP outside", func(r *WideRecord) { r.Outer.Flags = 0 }, "not in IP"},
+		{"no IP inside", func(r *WideRecord) { r.Record, r.Outer.Payload = Record{EtherType: 0x0806}, IPPayload }, "that is not IP"},
 	} {
 		record := inVXLAN
 		test.change(&record)

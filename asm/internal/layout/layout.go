@@ -46,7 +46,7 @@ const (
 	FilterSlot   = TagSlot          // what is below is the filter's, down to OutsideSlot where that is used
 
 	// Of a program that looks into tunnels, from the stack's lower end on.
-	InnerRecordSlot = -512
-	FrameSlot       = InnerRecordSlot + int16(wire.InnerRecordSize) // how far into the frame begins the one that filters speak of
-	OutsideSlot     = FrameSlot + 8                                 // how far into the frame the outer packet's ports, or what is in their place
+	WideRecordSlot = -512
+	FrameSlot      = WideRecordSlot + int16(wire.WideRecordSize) // how far into the frame begins the one that filters speak of
+	OutsideSlot    = FrameSlot + 8                               // how far into the frame the outer packet's ports, or what is in their place
 )

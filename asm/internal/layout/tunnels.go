@@ -86,7 +86,7 @@ var Outer = struct{ Source, SourcePort, ID, Offset, Tunnel, Payload, HasID Recor
 }
 
 func outerField(name string, offset uintptr, size bpf.Size) RecordField {
-	return RecordField{"outer." + name, unsafe.Offsetof(wire.InnerRecord{}.Outer) + offset, size}
+	return RecordField{"outer." + name, unsafe.Offsetof(wire.WideRecord{}.Outer) + offset, size}
 }
 
 // Bounds of what is looked at in tunnels, in bytes from the frame's start.

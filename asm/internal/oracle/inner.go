@@ -34,8 +34,8 @@ const (
 //   - In GTP-U the first four bits of what it carries are IP's version.
 //   - The inner packet counts where its Ethernet header with tags, and an IP header that this
 //     announces, are whole and well-formed. Else there is no tunnel.
-func DecodeInner(frame []byte, length int) wire.InnerRecord {
-	var r wire.InnerRecord
+func DecodeInner(frame []byte, length int) wire.WideRecord {
+	var r wire.WideRecord
 	r.LengthSlot = uint32(length)
 	rest := decodeFrame(&r.Record, frame)
 	at := len(frame) - len(rest)
@@ -66,7 +66,7 @@ func DecodeInner(frame []byte, length int) wire.InnerRecord {
 	outer.EtherType, outer.Flags = r.EtherType, r.Flags
 	outer.Protocol, outer.TTL = r.Protocol, r.TTL
 	inner.LengthSlot = r.LengthSlot
-	return wire.InnerRecord{Record: inner, Outer: outer}
+	return wire.WideRecord{Record: inner, Outer: outer}
 }
 
 // wellFormed says whether an inner packet's headers up to IP are.

@@ -151,7 +151,7 @@ func TestDecodeInnerAgreesWithGopacket(t *testing.T) {
 			t.Errorf("%s is a tunnel: %v", fixture.Name, !nearly)
 		}
 		if nearly {
-			if plain := Decode(fixture.Frame, len(fixture.Frame)); got != (wire.InnerRecord{Record: plain}) {
+			if plain := Decode(fixture.Frame, len(fixture.Frame)); got != (wire.WideRecord{Record: plain}) {
 				t.Errorf("%s is not as if nobody had looked: %+v", fixture.Name, got)
 			}
 			continue

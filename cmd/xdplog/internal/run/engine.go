@@ -50,7 +50,7 @@ type goMachine struct {
 	engine *engine.Engine
 	bare   bool // nobody asks what is in a packet
 	inner  bool // it looks into tunnels
-	record wire.InnerRecord
+	record wire.WideRecord
 }
 
 func startGo(cfg asm.Config, bare bool) (machine, error) {
@@ -80,7 +80,7 @@ func (m *goMachine) run(packets []capfile.Packet, into []reader.Packet, options 
 func (m *goMachine) event(frame []byte) reader.Event {
 	if m.inner {
 		engine.DecodeInner(&m.record, frame)
-		return reader.FromInnerRecord(&m.record)
+		return reader.FromWideRecord(&m.record)
 	}
 	engine.Decode(&m.record.Record, frame)
 	return reader.FromRecord(&m.record.Record)
