@@ -44,6 +44,8 @@ func (h headerless) begin(b *builder) {
 // Length implements [match.Place]: no tag is beside such a packet.
 func (headerless) Length(b *assemble.Builder) { skbLen.LoadRaw(b, bpf.R0, ctx) }
 
+func (h headerless) fate(b *builder) { h.fateBehind(b, layout.EtherLen) }
+
 // Further implements [match.Place].
 func (h headerless) Further(b *assemble.Builder, otherwise assemble.Label) {
 	h.notYet(b, otherwise)

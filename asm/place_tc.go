@@ -42,7 +42,6 @@ var (
 	skbIfindex     = layout.Field{Name: "__sk_buff.ifindex", Offset: 40, Size: bpf.Word}      // of the interface that the program is on
 	skbData        = layout.Field{Name: "__sk_buff.data", Offset: 76, Size: bpf.Word}         // the Ethernet header
 	skbDataEnd     = layout.Field{Name: "__sk_buff.data_end", Offset: 80, Size: bpf.Word}     // of what can be read directly
-	skbGSOSegments = layout.Field{Name: "__sk_buff.gso_segs", Offset: 164, Size: bpf.Word}    // Linux 5.1
 	skbHWTime      = layout.Field{Name: "__sk_buff.hwtstamp", Offset: 184, Size: bpf.DWord}   // Linux 5.16; 0 where the device did not say
 )
 
@@ -171,40 +170,6 @@ func (trafficControl) time(b *builder, clock Clock) {
 		return
 	}
 	b.now(clock)
-}
-
-// fate is the direction, whether the tag is beside the packet, and the segments.
-func (t trafficControl) fate(b *builder) {
-	few, one := b.Fresh("few_segments"), b.Fresh("one_segment")
-	b.addFate(uint8(t.way) << wire.DirectionShift)
-	skbVLANPresent.LoadRaw(b.Builder, bpf.R2, ctx)
-	b.Emit(
-		bpf.LSh.Imm(bpf.R2, wire.TagBesideShift),
-		bpf.Or.Reg(bpf.R1, bpf.R2),
-	)
-	b.store(layout.Rec.Tags, bpf.R1)
-
-	skbGSOSegments.LoadRaw(b.Builder, bpf.R1, ctx)
-	b.JumpIf(bpf.R1, bpf.JLE, 1, one)
-	b.JumpIf(bpf.R1, bpf.JLE, wire.MaxSegments, few)
-	b.Emit(bpf.Mov.Imm(bpf.R1, wire.MaxSegments))
-	b.Block(few)
-	b.Emit(
-		bpf.Mov.Reg(bpf.R2, bpf.R1),
-		bpf.RSh.Imm(bpf.R2, 4),
-	)
-	for _, half := range []struct {
-		field layout.RecordField
-		value bpf.Register
-	}{{layout.Rec.OuterVLAN, bpf.R1}, {layout.Rec.InnerVLAN, bpf.R2}} {
-		half.field.Load(b.Builder, bpf.R3)
-		b.Emit(
-			bpf.LSh.Imm(half.value, wire.SegmentShift),
-			bpf.Or.Reg(bpf.R3, half.value), // a store of 16 bits cuts what is above
-		)
-		b.store(half.field, bpf.R3)
-	}
-	b.Block(one)
 }
 
 // sampled has the tag that is beside a packet stand between the record and the

@@ -48,6 +48,7 @@ var (
 var (
 	SourcePort      = Field{"source_port", 0, bpf.Half}
 	DestinationPort = Field{"destination_port", 2, bpf.Half}
+	TCPOffset       = Field{"tcp.offset", 12, bpf.Byte} // 4 bits of the header's length in words, 4 others
 	TCPFlags        = Field{"tcp.flags", 13, bpf.Byte}
 )
 
