@@ -39,7 +39,7 @@ kernels-short: ## the most telling tests under the oldest kernel and one more, i
 	go run ./e2e/kernels/runner -run '^Test($(CORE))$$' 5.10 6.1
 
 devices: ## what xdplog sees on each kind of device and NIC, compared with docs/devices.md, under two kernels in QEMU
-	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs|MergedInCard)$$' 6.12-nics 7.3-nics
+	go run ./e2e/kernels/runner -run '^Test(Devices|Tunnels|NICs|VirtualFunctions|MergedInCard)$$' 6.12-nics 7.3-nics
 devices-short: ## the same on one small kernel and the NICs that it has drivers of, in some minutes
 	go run ./e2e/kernels/runner -run '^Test(Devices|NICs)$$' 6.12
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 
 	"github.com/xdplog/xdplog/asm"
 )
@@ -44,6 +45,47 @@ func (l *link) blind() string {
 		return "ipvlan in mode l3s gets packets behind all programs: watch the interface that it is made on"
 	}
 	return ""
+}
+
+// VirtualFunctions is how many the card has, as it is shared out (SR-IOV). What they receive and
+// send passes its own interface by.
+func (a *Attachment) VirtualFunctions() int {
+	if a.site == nil {
+		return 0
+	}
+	return a.site.virtualFunctions()
+}
+
+// VirtualFunctions is [Attachment.VirtualFunctions] of an interface in a namespace as in [Options].
+// Of one that can't be asked it is 0.
+func VirtualFunctions(iface, namespace string) int {
+	s, err := approach(iface, namespace)
+	if err != nil {
+		return 0
+	}
+	defer s.release()
+	return s.virtualFunctions()
+}
+
+func (s *site) virtualFunctions() (n int) {
+	const withoutStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS
+	if s.link.made != "" {
+		return 0
+	}
+	// Asked for by itself: of very many the kernel's answer is too long, and an error.
+	request := s.conn.request(unix.RTM_GETLINK, 0, s.link.index)
+	request.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(nl.RTEXT_FILTER_VF|withoutStatistics)))
+	answer, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	if err != nil || len(answer) != 1 || len(answer[0]) < unix.SizeofIfInfomsg {
+		return 0
+	}
+	_ = attributes(answer[0][unix.SizeofIfInfomsg:], func(attribute uint16, value []byte) error {
+		if attribute == unix.IFLA_NUM_VF && len(value) >= 4 {
+			n = int(binary.NativeEndian.Uint32(value))
+		}
+		return nil
+	})
+	return n
 }
 
 // parseMade finds what kind of virtual interface it is, of IFLA_LINKINFO. What can't be

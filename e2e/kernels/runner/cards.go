@@ -5,8 +5,9 @@ import "fmt"
 // A card is a model of a NIC that QEMU has.
 type card struct {
 	model  string   // as QEMU calls it
-	device []string // its arguments, where they are others than the model's
+	device []string // arguments that it needs before its own
 	module string   // of the kernel's
+	bus    string   // that it is on, and that device makes
 	few    bool     // its driver is in every kernel here
 	tap    bool     // has several queues, which takes a tap
 }
@@ -17,7 +18,7 @@ var cards = []card{
 	{model: "virtio-net-pci", module: "virtio_net", few: true},
 	{model: manyQueues, module: "virtio_net", tap: true},
 	{model: "vmxnet3", module: "vmxnet3", few: true},
-	{model: "igb", module: "igb"},
+	{model: "igb", device: []string{"-device", "pcie-root-port,id=rootport,chassis=1"}, bus: "rootport", module: "igb"}, // where there is room for virtual functions
 	{model: "e1000e", module: "e1000e"},
 	{model: "e1000", module: "e1000"},
 	{model: "rtl8139", module: "8139cp"},
@@ -25,14 +26,15 @@ var cards = []card{
 	{model: "i82559c", module: "e100"},
 	{model: "ne2k_pci", module: "ne2k_pci"},
 	{model: "tulip", module: "tulip"},
-	{model: "usb-net", device: []string{"-device", "qemu-xhci,id=xhci"}, module: "cdc_ether"},
+	{model: "usb-net", device: []string{"-device", "qemu-xhci,id=xhci"}, bus: "xhci.0", module: "cdc_ether"},
 }
 
 // manyQueues is what the card with several queues is called here.
 const manyQueues = "virtio-net-pci-mq"
 
-// busModules are those of buses that cards need and their drivers don't name.
-var busModules = []string{"virtio_pci", "xhci_pci"}
+// busModules are those of buses that cards need and their drivers don't name, and of what
+// cards add to them.
+var busModules = []string{"virtio_pci", "xhci_pci", "igbvf"}
 
 // cardsEnv tells the tests which cards there are: MODEL=MAC, and the sender's MAC.
 const cardsEnv = "XDPLOG_E2E_CARDS"
@@ -61,8 +63,11 @@ func (m machine) cardArguments() (args []string) {
 			continue
 		}
 		bus, rom := "", ",romfile=" // whose firmware is not needed
+		if c.bus != "" {
+			bus = ",bus=" + c.bus
+		}
 		if c.model == "usb-net" {
-			bus, rom = ",bus=xhci.0", ""
+			rom = ""
 		}
 		args = append(args, c.device...)
 		args = append(args,

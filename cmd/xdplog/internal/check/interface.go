@@ -41,6 +41,12 @@ func interfaceFacts(given, namespace string) []fact {
 	if blind := loader.Blind(given, namespace); blind != "" {
 		facts = append(facts, fact{name: given + " received packets", verdict: no, found: "are not seen there: " + blind})
 	}
+	if n := loader.VirtualFunctions(given, namespace); n > 0 {
+		facts = append(facts, fact{
+			name: given + " virtual functions", verdict: no, found: fmt.Sprintf("%d, whose traffic is not seen there", n),
+			todo: "watch each one's own interface, where it is: here, in a container, in a virtual machine",
+		})
+	}
 	if err != nil {
 		return []fact{{name: "interface " + given, verdict: unknown, required: true, found: err.Error()}}
 	}

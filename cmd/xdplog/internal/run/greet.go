@@ -29,6 +29,9 @@ func (s *session) greet() {
 		if blind := a.Blind(); blind != "" {
 			why += "; " + blind
 		}
+		if n := a.VirtualFunctions(); n > 0 {
+			why += fmt.Sprintf("; the card's virtual functions (%d) have traffic of their own, which is not seen here", n)
+		}
 		if off := a.SwitchedOff(); len(off) > 0 {
 			why += "; meanwhile off: " + strings.Join(off, ", ")
 		}

@@ -35,6 +35,7 @@ type attachment interface {
 	Returns() error
 	Down() bool
 	Blind() string
+	VirtualFunctions() int
 	SwitchedOff() []string
 	HidesTags() bool
 	AsksTime() bool

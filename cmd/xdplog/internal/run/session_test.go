@@ -44,6 +44,7 @@ func (*fakeAttachment) Beside() *loader.Program                       { return n
 func (a *fakeAttachment) Fallback() error                             { return a.fallback }
 func (*fakeAttachment) Returns() error                                { return nil }
 func (*fakeAttachment) Blind() string                                 { return "" }
+func (*fakeAttachment) VirtualFunctions() int                         { return 0 }
 func (a *fakeAttachment) SwitchedOff() []string                       { return a.off }
 func (*fakeAttachment) AsksTime() bool                                { return false }
 func (*fakeAttachment) HardwareClock() (*loader.HardwareClock, error) { return nil, nil }
