@@ -37,12 +37,7 @@ func TestMergedInCard(t *testing.T) {
 		time.Sleep(time.Second)
 		var got []string
 		for _, line := range capture.stop(t).lines {
-			e := parseEvent(t, line)
-			text := fmt.Sprint(e.Length)
-			if e.Segments != 0 {
-				text += fmt.Sprint("/", e.Segments)
-			}
-			got = append(got, text)
+			got = append(got, lengthOf(parseEvent(t, line)))
 		}
 		if got := strings.Join(got, " "); got != way.want {
 			t.Errorf("%s: a packet of three segments is seen as %q, want %q", way.args, got, way.want)

@@ -134,6 +134,14 @@ func (l *lab) siblings(t *testing.T) func() {
 	return func() { send(patch(pairFrame(), 0, to...)) }
 }
 
+// lengthOf is how long a packet is, and how many segments it is said to be.
+func lengthOf(e event) string {
+	if e.Segments == 0 {
+		return fmt.Sprint(e.Length)
+	}
+	return fmt.Sprintf("%d/%d", e.Length, e.Segments)
+}
+
 // seenSizes is how long a packet of three segments is that a process hands to a tap.
 func (l *lab) seenSizes(t *testing.T) string {
 	const (
@@ -163,7 +171,7 @@ func (l *lab) seenSizes(t *testing.T) string {
 		if _, err := unix.Write(fd, slices.Concat(header, sumIPv4(packet, 14))); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, fmt.Sprint(way.name, " ", capture.next(t).Length))
+		all = append(all, way.name+" "+lengthOf(capture.next(t)))
 		capture.stop(t)
 	}
 	return strings.Join(all, ", ")

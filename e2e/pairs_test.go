@@ -107,7 +107,7 @@ var pairs = []struct {
 	}, "it: native 0, generic 0, tc 0; lo: native no, generic 1, tc 1"},
 	{"a tap and merged segments", func(t *testing.T, l *lab) string {
 		return l.seenSizes(t)
-	}, "native 3054, generic 3054, tc 3054"},
+	}, "native 3054, generic 3054, tc 3054/3"},
 	{"a bond whose port fails", func(t *testing.T, l *lab) string { return l.failsOver(t) }, "right0, right1"},
 	{"an AF_XDP socket without a program", func(t *testing.T, l *lab) string {
 		l.bindXDPSocket(t)
