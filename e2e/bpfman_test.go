@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // A chain is programs on right0 behind libxdp's dispatcher of version 2, as bpfman has them, which
@@ -38,6 +39,7 @@ type xdpDispatcherConf struct {
 // load loads a dispatcher of so many components.
 func (c *chain) load(t testing.TB, components int) *ebpf.Program {
 	t.Helper()
+	defer setMemlock(t, unix.RLIM_INFINITY)()
 	spec, err := ebpf.LoadCollectionSpec(c.object)
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +121,7 @@ func (c *chain) component(t testing.TB, name string, code bpf.Instructions) *ebp
 	code[0] = btf.WithFuncMetadata(code[0].WithSymbol(name), &btf.Func{Name: name, Linkage: btf.GlobalFunc, Type: replaced.Type}).WithSource(bpf.Comment(name))
 	first := c.load(t, 1)
 	defer first.Close()
+	defer setMemlock(t, unix.RLIM_INFINITY)()
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: name, Type: ebpf.Extension, License: "GPL", AttachTarget: first, AttachTo: "prog0", Instructions: code,
 	})

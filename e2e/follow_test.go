@@ -220,6 +220,7 @@ func TestFollowToNone(t *testing.T) {
 	capture := lab.xdplog(t)
 	lab.to(t, "drop")
 	capture.next(t)
+	defer setMemlock(t, unix.RLIM_INFINITY)()
 	bare, err := loadForeign(0)
 	if err != nil {
 		t.Fatal(err)
