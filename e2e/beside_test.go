@@ -118,6 +118,13 @@ func TestWriteBeside(t *testing.T) {
 	if end := again.wait(t); len(end.lines) != 1 || !strings.Contains(end.lines[0], `"verdict":"drop"`) {
 		t.Errorf("reading it: %q\n%s", end.lines, end.stderr)
 	}
+	counted := start(t, lab.right, "top", "-r", name, "--all", "--by", "verdict", "-o", "json").wait(t)
+	if len(counted.lines) != 1 {
+		t.Fatalf("counting it: %q\n%s", counted.lines, counted.stderr)
+	}
+	if rows := parseTop(t, counted.lines[0]).Rows; len(rows) != 2 || rows[1].Verdict != "drop" || rows[1].Packets != 1 || rows[0].Verdict != "pass" {
+		t.Errorf("counted by verdict: %+v", rows)
+	}
 }
 
 // TestSecondBeside: a second xdplog stands beside the first, and sees what that passes.

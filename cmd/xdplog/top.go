@@ -106,9 +106,7 @@ func (o *options) checkTop(given *pflag.FlagSet, by tally.By) error {
 		return err
 	}
 	switch {
-	case by == tally.Verdict && len(o.files) > 0:
-		return usage("--by verdict is that of an XDP program beside which xdplog stands: it means nothing with --read")
-	case by == tally.Verdict && o.place != run.Beside:
+	case by == tally.Verdict && len(o.files) == 0 && o.place != run.Beside:
 		return usage("--by verdict is that of an XDP program beside which xdplog stands: it needs --place beside")
 	case len(o.files) > 0 && given.Changed("interval"):
 		return usage("--interval is about interfaces: it means nothing with --read, which has one table")
