@@ -3,6 +3,7 @@ package loader
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/cilium/ebpf"
 	bpflink "github.com/cilium/ebpf/link"
@@ -31,6 +32,9 @@ func (b *besideStand) exitOf(target *ebpf.Program) (at exit, err error) {
 	at.link, err = bpflink.AttachTracing(bpflink.TracingOptions{Program: at.program, AttachType: ebpf.AttachTraceFExit})
 	if err != nil {
 		at.program.Close()
+		if errors.Is(err, bpflink.ErrNotSupported) {
+			return at, explain(err, "this kernel has no trampolines on %s, by which programs stand at others' ends: arm64 has them from Linux 6.0 on", runtime.GOARCH)
+		}
 		return at, oneLine(err)
 	}
 	return at, nil
