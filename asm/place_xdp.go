@@ -238,7 +238,20 @@ func (s xdpSlot) fate(b *builder) {
 
 func (xdpSlot) sampled(*builder) bpf.BuiltinFunc { return bpf.FnPerfEventOutput }
 
-func (xdpSlot) copyable(*builder, bpf.Register) {}
+// maxLoad is how much bpf_xdp_load_bytes copies at most, and up to where in a packet
+// (bpf_xdp_pointer, net/core/filter.c): BIG TCP's are longer.
+const maxLoad = 1<<16 - 1
+
+// copyable is what the helper copies.
+func (s xdpSlot) copyable(b *builder, size bpf.Register) {
+	if !s.frags {
+		return
+	}
+	within := b.Fresh("within_64_KiB")
+	b.JumpIf(size, bpf.JLE, maxLoad, within)
+	b.Emit(bpf.Mov.Imm(size, maxLoad))
+	b.Block(within)
+}
 
 // packet is by bpf_xdp_load_bytes where packets may have several buffers. Where they
 // have one, it is copied as any memory of the kernel's.
