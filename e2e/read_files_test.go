@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +203,49 @@ func TestReadDirections(t *testing.T) {
 		slices.Sort(read)
 		if !slices.Equal(read, live) {
 			t.Errorf("%s: read\n%s\nwhere the run said\n%s", engine, strings.Join(read, "\n"), strings.Join(live, "\n"))
+		}
+	}
+}
+
+// TestReadVerdicts: --verdict selects of a file what its packets' options say was decided, with
+// either engine. What has no verdict is seen, and does not match.
+func TestReadVerdicts(t *testing.T) {
+	needPrivilege(t)
+	le := binary.LittleEndian
+	block := func(kind uint32, body ...[]byte) []byte {
+		whole := bytes.Join(body, nil)
+		length := le.AppendUint32(nil, uint32(len(whole)+12))
+		return slices.Concat(le.AppendUint32(nil, kind), length, whole, length)
+	}
+	words := func(all ...uint32) (b []byte) {
+		for _, n := range all {
+			b = le.AppendUint32(b, n)
+		}
+		return b
+	}
+	file := slices.Concat(block(0x0a0d0d0a, words(0x1a2b3c4d, 1, 1<<32-1, 1<<32-1)), block(1, words(1, 0)))
+	for _, action := range []uint32{1, 4, 2, 99, 1, 0} { // of enum xdp_action; 99: nothing is said
+		frame := marker()
+		frame = append(frame, make([]byte, -len(frame)&3)...)
+		var decided []byte
+		if action != 99 {
+			decided = words(9<<16|7, action<<8|2, 0, 0, 0)
+		}
+		file = append(file, block(6, words(0, 0, 0, uint32(len(frame)), uint32(len(frame))), frame, decided)...)
+	}
+	name := filepath.Join(t.TempDir(), "verdicts.pcapng")
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lab := newLab(t)
+	for _, engine := range []string{"go", "kernel"} {
+		end := start(t, lab.right, "-r", name, "-o", "json", "--engine", engine, "--verdict", "drop,redirect").wait(t)
+		got := regexp.MustCompile(`"verdict":"\w+"`).FindAllString(strings.Join(end.lines, "\n"), -1)
+		if want := []string{`"verdict":"drop"`, `"verdict":"redirect"`, `"verdict":"drop"`}; !slices.Equal(got, want) || len(end.lines) != len(want) {
+			t.Errorf("%s: %q, want %q\n%s", engine, end.lines, want, end.stderr)
+		}
+		if c := end.counters; c.Seen != 6 || c.Matched != 3 {
+			t.Errorf("%s: counters are %+v, want 3 of 6", engine, c)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "verdict", "transport", "buffer", "time", "netns", "promiscuous", "metrics", "metrics-sources", "keep", "until"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "transport", "buffer", "time", "netns", "promiscuous", "metrics", "metrics-sources", "keep", "until"}
 
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "metrics-sources", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}
@@ -88,7 +88,7 @@ func (o *options) check(given *pflag.FlagSet) error {
 
 // checkPlace refuses what means nothing where the program is to stand.
 func (o *options) checkPlace(given *pflag.FlagSet) error {
-	if len(o.verdicts) > 0 {
+	if len(o.verdicts) > 0 && len(o.files) == 0 {
 		switch {
 		case o.direction != run.In:
 			return usage("--verdict is about packets received: it means nothing with --direction %s", o.direction)

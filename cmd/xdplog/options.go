@@ -104,6 +104,7 @@ func (o *options) run(program asm.Config) run.Options {
 		Keep:           o.kept.keep,
 		Files:          o.files,
 		Engine:         o.engine,
+		Verdicts:       o.verdicts,
 		Output:         o.lines(),
 		Style:          o.style,
 		Detail:         o.detail,

@@ -45,8 +45,11 @@ func File(ctx context.Context, o Options, env Environment) (err error) {
 		return err
 	}
 	defer machine.Close()
-	if whole, ok := machine.(*goMachine); ok && o.Flows != nil && o.Count > 0 {
+	if whole, ok := machine.(*goMachine); ok && (o.Flows != nil && o.Count > 0 || len(o.Verdicts) > 0) {
 		machine = &stepMachine{goMachine: *whole}
+	}
+	if len(o.Verdicts) > 0 {
+		machine = &decidedMachine{machine: machine, wanted: o.Verdicts}
 	}
 	lines := o.format(nil, env.Stdout)
 	ctx, cancel := timeout(ctx, o.Duration)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/xdplog/xdplog/asm"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/capfile"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/detail"
 	"github.com/xdplog/xdplog/cmd/xdplog/internal/format"
@@ -44,11 +45,12 @@ type Options struct {
 	Promiscuous    bool // take in frames to all addresses meanwhile
 	Place          Place
 	Direction      Direction
-	FixedTransport bool     // that of Program or none; else the cheapest that can be had
-	PacketBytes    int      // of each packet that are wanted, as far as the transport has them; 0: none
-	Keep           Keep     // where Program keeps packets
-	Files          []string // to read; "-": standard input
-	Engine         Engine   // what its packets are run through; the zero engine is the first of [Engines]
+	FixedTransport bool           // that of Program or none; else the cheapest that can be had
+	PacketBytes    int            // of each packet that are wanted, as far as the transport has them; 0: none
+	Keep           Keep           // where Program keeps packets
+	Files          []string       // to read; "-": standard input
+	Engine         Engine         // what its packets are run through; the zero engine is the first of [Engines]
+	Verdicts       []wire.Verdict // of files' packets that are wanted; none: all
 
 	// Packets is given what matches, in place of lines, on one goroutine. They are
 	// whole Ethernet frames as far as there are bytes, and valid until it returns.
