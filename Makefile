@@ -34,7 +34,7 @@ race: ## the race detector, which needs a C compiler, where goroutines meet
 kernels: ## the tests under other kernels, in QEMU: all of them, or KERNELS="-quick 5.10"
 	go run ./e2e/kernels/runner $(KERNELS)
 
-CORE = LoadedProgram|LostIsCounted|Count|CountFull|PacketRing|Keep|Census|TopBy|AttachAndClose|TakeOver|StrangerIsLeftInPlace|Jumbo|TransportDeliversAll|TransportFull|TransportAge|Sampling|Sockets|Frames|Counters|Capabilities|Killed|Replay|Namespace|WriteCount|WriteDescribes|Reopen|Fair|ClockSet|CPUOffline|Beside|BesideIndex|BesideFilters|BesideAFirewall|BesideTailCalls|BesideOnlyComponent|Verdict|Follow|SeenOnce|BondNames|OldQdisc|Tunnels|Devices
+CORE = LoadedProgram|Headerless|LostIsCounted|Count|CountFull|PacketRing|Keep|Census|TopBy|AttachAndClose|TakeOver|StrangerIsLeftInPlace|Jumbo|TransportDeliversAll|TransportFull|TransportAge|Sampling|Sockets|Frames|Counters|Capabilities|Killed|Replay|Namespace|WriteCount|WriteDescribes|Reopen|Fair|ClockSet|CPUOffline|Beside|BesideIndex|BesideFilters|BesideAFirewall|BesideTailCalls|BesideOnlyComponent|Verdict|Follow|SeenOnce|BondNames|OldQdisc|Tunnels|Devices
 kernels-short: ## the most telling tests under the oldest kernel and one more, in some minutes
 	go run ./e2e/kernels/runner -run '^Test($(CORE))$$' 5.10 6.1
 

@@ -112,6 +112,9 @@ func (b *builder) atMost(most, least int32) {
 	b.JumpIf(record, bpf.JLT, least, pass)
 }
 
+// ahead is nothing, as a rule.
+func (copied) ahead(*builder, bpf.Register) {}
+
 // Start implements [match.Place].
 func (copied) Start(b *assemble.Builder, dst bpf.Register) {
 	b.Note("start", bpf.LoadMem(dst, stack, layout.StartSlot, bpf.DWord))

@@ -103,6 +103,7 @@ func (p perfBuffer) flags(b *builder) {
 	if b.slot != 0 {
 		b.Emit(bpf.And.Imm(bpf.R3, wire.MaxLength))
 	}
+	b.place.ahead(b, bpf.R3)
 	b.JumpIf(bpf.R3, bpf.JLE, int32(p.snapLen), whole)
 	b.Emit(bpf.Mov.Imm(bpf.R3, int32(p.snapLen)))
 	b.Block(whole)

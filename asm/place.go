@@ -54,6 +54,10 @@ type place interface {
 	// fate leaves in the record what the place knows of the packet beside its bytes.
 	fate(b *builder)
 
+	// ahead adds to a number of bytes in a register those before the packet with which
+	// the helper begins that copies packet bytes. It takes r0.
+	ahead(b *builder, size bpf.Register)
+
 	// sampled changes the arguments of the helper that copies packet bytes, which it
 	// returns: bpf_perf_event_output, as a rule. It takes r0.
 	sampled(b *builder) bpf.BuiltinFunc

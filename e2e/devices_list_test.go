@@ -163,6 +163,13 @@ var devices = []device{
 	{"wireguard", above, wireguard},
 	{"ppp", "ppp0", ppp},
 	{"gtp", above, gtp},
+	{"xfrm", above, ipsec(func(a netlink.LinkAttrs) netlink.Link {
+		return &netlink.Xfrmi{LinkAttrs: a, Ifid: 7}
+	}, func(s *netlink.XfrmState) { s.Ifid = 7 })},
+	{"vti", above, ipsec(func(a netlink.LinkAttrs) netlink.Link {
+		a.ParentIndex = 0
+		return &netlink.Vti{LinkAttrs: a, Local: net.IPv4(192, 0, 2, 2), Remote: net.IPv4(192, 0, 2, 1), IKey: 7, OKey: 7}
+	}, func(s *netlink.XfrmState) { s.Mark = &netlink.XfrmMark{Value: 7, Mask: 0xffffffff} })},
 	{"nlmon", above, silent("nlmon")},
 	{"vcan", above, silent("vcan")},
 }

@@ -120,7 +120,7 @@ var pairs = []struct {
 	}, "native 1, generic 1, tc 1"},
 	{"the MTU changed under load", func(t *testing.T, l *lab) string { return l.mtuUnderLoad(t) }, "all"},
 	{"IPsec in tunnel mode, without an interface", func(t *testing.T, l *lab) string {
-		send := l.protected(t)
+		send := l.protected(t, func(*netlink.XfrmState) {})
 		return l.seenBy(t, right(0), func() { send(pairFrame()) })
 	}, "native 0, generic 0, tc 1"},
 	{"a VRF and tc", func(t *testing.T, l *lab) string {

@@ -241,8 +241,9 @@ func l2tp(t *testing.T, lab *lab) func(...[]byte) {
 }
 
 // protected returns what sends packets from the left in an ESP tunnel, which the right
-// takes out again.
-func (l *lab) protected(t *testing.T) func(frames ...[]byte) {
+// takes out again. mine changes the right's state, by which it finds the interface that
+// gets what was inside.
+func (l *lab) protected(t *testing.T, mine func(*netlink.XfrmState)) func(frames ...[]byte) {
 	t.Helper()
 	const request = 5
 	all := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
@@ -250,7 +251,20 @@ func (l *lab) protected(t *testing.T) func(frames ...[]byte) {
 		Src: net.IPv4(192, 0, 2, 1), Dst: net.IPv4(192, 0, 2, 2), Proto: netlink.XFRM_PROTO_ESP, Mode: netlink.XFRM_MODE_TUNNEL, Spi: 0x1000, Reqid: request,
 		Aead: &netlink.XfrmStateAlgo{Name: "rfc4106(gcm(aes))", Key: make([]byte, 20), ICVLen: 128},
 	}
-	err := l.right.do(func() error { return netlink.XfrmStateAdd(&state) })
+	here := state
+	mine(&here)
+	// policy is one of a direction that has all be protected as a state does.
+	policy := func(direction netlink.Dir, s *netlink.XfrmState) *netlink.XfrmPolicy {
+		return &netlink.XfrmPolicy{Src: all, Dst: all, Dir: direction, Mark: s.Mark, Ifid: s.Ifid, Tmpls: []netlink.XfrmPolicyTmpl{{
+			Src: s.Src, Dst: s.Dst, Proto: s.Proto, Mode: s.Mode, Reqid: request,
+		}}}
+	}
+	err := l.right.do(func() error {
+		if err := netlink.XfrmStateAdd(&here); err != nil {
+			return err
+		}
+		return netlink.XfrmPolicyAdd(policy(netlink.XFRM_DIR_IN, &here))
+	})
 	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.ENOSYS) {
 		t.Skipf("this kernel lacks IPsec: %v", err)
 	}
@@ -262,10 +276,7 @@ func (l *lab) protected(t *testing.T) func(frames ...[]byte) {
 		if err := netlink.XfrmStateAdd(&state); err != nil {
 			return err
 		}
-		policy := &netlink.XfrmPolicy{Src: all, Dst: all, Dir: netlink.XFRM_DIR_OUT, Tmpls: []netlink.XfrmPolicyTmpl{{
-			Src: state.Src, Dst: state.Dst, Proto: state.Proto, Mode: state.Mode, Reqid: request,
-		}}}
-		if err := netlink.XfrmPolicyAdd(policy); err != nil {
+		if err := netlink.XfrmPolicyAdd(policy(netlink.XFRM_DIR_OUT, &state)); err != nil {
 			return err
 		}
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
@@ -279,5 +290,13 @@ func (l *lab) protected(t *testing.T) func(frames ...[]byte) {
 		if err := unix.Sendto(fd, frames[0][14:], 0, &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 2}}); err != nil {
 			t.Errorf("send a packet that is to be protected: %v", err)
 		}
+	}
+}
+
+// ipsec is an interface that gets what was inside an ESP tunnel: an xfrm interface, or a VTI.
+func ipsec(link func(netlink.LinkAttrs) netlink.Link, mine func(*netlink.XfrmState)) maker {
+	return func(t *testing.T, lab *lab) func(...[]byte) {
+		lab.addLink(t, link)
+		return lab.protected(t, mine)
 	}
 }

@@ -140,10 +140,6 @@ func TestTunnels(t *testing.T) {
 		t.Run(kind.kind, func(t *testing.T) {
 			lab := newLab(t)
 			receive := lab.tunnel(t, kind)
-			if major, minor := linux(t); kind.link != nil && (major < 5 || major == 5 && minor < 14) {
-				complain(t, lab.right, 1, []string{"attach to tunnel0, a", "before Linux 5.14"}, "-i", tunnelName)
-				return
-			}
 			var cases []frameCase
 			mark := marker()
 			if kind.v4 != 0 {

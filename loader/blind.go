@@ -39,8 +39,6 @@ func (l *link) blind() string {
 		return "what tc redirects to an ifb counts as sent by it, and is seen at tc egress"
 	case l.made == "dummy":
 		return "a dummy receives nothing: what is sent to it is seen at tc egress"
-	case l.made == "xfrm": // it has the lower interface's Ethernet header there, by its source; run on 6.12 and 7.3
-		return "what an xfrm interface receives is not recognized: look at it with tcpdump"
 	case l.l3s:
 		return "ipvlan in mode l3s gets packets behind all programs: watch the interface that it is made on"
 	}

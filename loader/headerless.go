@@ -49,16 +49,6 @@ func RawIP(iface, namespace string) bool {
 
 func (l *link) rawIP() bool { return rawLinks[l.kind] != "" }
 
-// keepsOuter reports whether it is a tunnel that old kernels have the outer headers before
-// what is received, in the eyes of a program at tc. To try it would take a packet.
-func (l *link) keepsOuter() bool {
-	switch l.kind {
-	case unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT, unix.ARPHRD_IPGRE, unix.ARPHRD_IP6GRE:
-		return true
-	}
-	return false
-}
-
 // what is an interface without Ethernet frames in some words.
 func (l *link) what() string {
 	name := rawLinks[l.kind]
@@ -84,9 +74,6 @@ func (s *site) needLink(opts Options) error {
 	case l.ethernet():
 		return nil
 	case l.rawIP() && raw && atTC:
-		if opts.Place == asm.TCIngress && l.keepsOuter() && !sinceLinux(5, 14) {
-			return fmt.Errorf("attach to %s, %s: before Linux 5.14 the outer headers are still before its packets, and xdplog would read these", l.name, l.what())
-		}
 		return nil
 	case l.rawIP():
 		return fmt.Errorf("attach to %s, %s: %w but begin with their IP header, and are seen at tc alone", l.name, l.what(), ErrNotEthernet)

@@ -204,14 +204,16 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 			}
 			event := into.event(n)
 			if s.wide {
-				event.setWide(&s.record, &stamp)
 				sample = sample[wire.WideRecordSize-wire.RecordSize:] // as if it were one of a record alone
-			} else {
-				event.set(&s.record.Record, &stamp)
 			}
-			if into.packets != nil {
+			if into.packets != nil { // before the record is used, of which it may be told something
 				into.packets[n].Dropped = s.lose(r.cpu, 0)
 				into.packets[n].Data = slices.Clip(s.record.Packet(sample))
+			}
+			if s.wide {
+				event.setWide(&s.record, &stamp)
+			} else {
+				event.set(&s.record.Record, &stamp)
 			}
 			n++
 		}

@@ -59,7 +59,7 @@ type Record struct {
 	Interface       uint32 // index of the interface that received it, or sends it
 	SourcePort      uint16 // host order; 0 without FlagPorts
 	DestinationPort uint16
-	OuterVLAN       uint16 // VLAN id in the lower 12 bits, meaningful where Tags > 0; above: see Segments
+	OuterVLAN       uint16 // VLAN id in the lower 12 bits, meaningful where Tags > 0, see also Packet; above: see Segments
 	InnerVLAN       uint16 // the same, where Tags > 1
 	EtherType       uint16 // host order, behind the tags; in an IEEE 802.3 frame the length that stands there
 	Flags           Flags
@@ -222,12 +222,25 @@ const MinTagged = addresses + tagLen
 // They are all of the packet, or end with the sample: the program sees to it
 // that padding follows whole packets alone. A VLAN tag that was beside the packet
 // stands before its bytes: Packet puts it in its place, so that a sample may be
-// asked once.
+// asked once. Where a packet has no tag OuterVLAN is 0, or how much of the sample is before
+// the packet, as on some interfaces without Ethernet headers: Packet leaves that out, and makes
+// it 0.
 func (r *Record) Packet(sample []byte) []byte {
 	if len(sample) < RecordSize+MinPacket {
 		return nil
 	}
-	return r.PacketOf(sample[RecordSize:][:min(len(sample)-RecordSize, r.Length())])
+	return r.packetIn(sample[RecordSize:])
+}
+
+// packetIn is the one call that Packet takes, which is inlined.
+//
+//go:noinline
+func (r *Record) packetIn(behind []byte) []byte {
+	if r.Tags() == 0 {
+		behind = behind[min(len(behind), int(r.OuterVLAN&VLANMask)):]
+		r.OuterVLAN &^= VLANMask
+	}
+	return r.PacketOf(behind[:min(len(behind), r.Length())])
 }
 
 // PacketOf is [Record.Packet] of the bytes behind a record, which are all of the packet.

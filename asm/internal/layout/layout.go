@@ -43,6 +43,7 @@ const (
 	CopiedSlot   = StartSlot - 8    // tc: how much of the packet was copied
 	LengthSlot   = CopiedSlot - 8   // the packet's length in bytes, once it is to be reported
 	TagSlot      = LengthSlot - 8   // XDP: the tag that a device keeps beside the packet
+	LeadSlot     = TagSlot          // tc: how much is before a packet without Ethernet header
 	FilterSlot   = TagSlot          // what is below is the filter's, down to OutsideSlot where that is used
 
 	// Of a program that looks into tunnels, from the stack's lower end on.

@@ -21,7 +21,7 @@ var extraModules = []string{
 	"bonding", "team", "macvlan", "bridge", "8021q", "vxlan",
 	"dummy", "ifb", "act_mirred", "cls_u32", "ipvlan", "vrf", "geneve", "hsr", "macsec",
 	"tun", "tap", "wireguard", "ipip", "sit", "ip_gre", "ip6_gre", "ip6_tunnel", "ip_vti",
-	"macvtap", "ipvtap", "pppoe", "l2tp_eth", "l2tp_netlink", "gtp", "xfrm_user", "esp4", "gcm", "ctr", "aes_generic", "ghash_generic", "seqiv", "nlmon", "vcan",
+	"macvtap", "ipvtap", "pppoe", "l2tp_eth", "l2tp_netlink", "gtp", "xfrm_user", "xfrm_interface", "esp4", "gcm", "ctr", "aes_generic", "ghash_generic", "seqiv", "nlmon", "vcan",
 	"crc32c_generic", // which libcrc32c asks for by no symbol
 	"nf_tables", "nft_fwd_netdev", "netkit", "team_mode_roundrobin", "team_mode_activebackup",
 }
