@@ -42,6 +42,8 @@ type Options struct {
 	Sources    int           // how many are told apart by name; 0: none are
 	Unwritten  func() uint64 // events that were read, and could not be written
 	Flows      func() Flows  // nil: conversations are not told apart
+
+	HardwareTimes func() uint64 // events with the time of a device's clock; nil: none was asked for
 }
 
 // A Stream is what one program sees: of an interface, in a direction.
@@ -155,6 +157,10 @@ func (m *Meter) appendMetrics(b []byte) ([]byte, error) {
 	if m.options.Unwritten != nil {
 		b = appendFamily(b, "xdplog_events_unwritten_total", "counter", "Events, or flows, that could not be written.")
 		b = appendSample(b, "xdplog_events_unwritten_total", m.options.Unwritten())
+	}
+	if m.options.HardwareTimes != nil {
+		b = appendFamily(b, "xdplog_hardware_times_total", "counter", "Events that were read with the time of a device's clock; the others have the kernel's.")
+		b = appendSample(b, "xdplog_hardware_times_total", m.options.HardwareTimes())
 	}
 	if b, err = m.appendProgram(b); err != nil {
 		return b, err

@@ -49,8 +49,8 @@ func meterOf(t *testing.T) *Meter {
 		Info:      Info{Mode: "native", Place: "XDP, tc egress", Transport: "perf", Filter: `udp and host "x"`, Sampling: "all"},
 		Buffer:    4 << 20,
 		Sources:   2,
-		Unwritten: func() uint64 { return 1 },
-		Flows:     func() Flows { return Flows{Begun: 5, Open: 2, Early: 1, Exported: true, Sent: 3} },
+		Unwritten: func() uint64 { return 1 }, HardwareTimes: func() uint64 { return 1 },
+		Flows: func() Flows { return Flows{Begun: 5, Open: 2, Early: 1, Exported: true, Sent: 3} },
 	})
 	for n := 0; n < 7; {
 		got, err := m.ReadPackets(make([]reader.Packet, 3))

@@ -165,6 +165,8 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 			Sources:    o.Sources,
 			Unwritten:  c.session.missed.Load,
 			Flows:      flows.metrics(),
+
+			HardwareTimes: c.session.hardwareTimes,
 		})
 		c.session.source, c.session.metrics = counted, endpoint.URL()
 		endpoint.Serve(counted)
