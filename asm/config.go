@@ -25,6 +25,11 @@ type Config struct {
 	// leads to it is not as these protocols have it, it is about the outer packet.
 	Inner bool
 
+	// Hash has each event bear the hash by which the device chose the packet's receive queue, and what
+	// that is over ([wire.WideRecord]): in the XDP slot as the driver tells it (Metadata), at tc what the
+	// stack knows of it by then. Default: records have none.
+	Hash bool
+
 	// Transport is the way of the records to their reader. Default: [Perf].
 	Transport Transport
 
@@ -229,6 +234,9 @@ func (cfg Config) Check() error {
 	}
 	if err := cfg.checkKeep(); err != nil {
 		return err
+	}
+	if cfg.Hash && (cfg.Replay || !cfg.reports()) {
+		return errors.New("a hash is of a packet that a device receives, and whose record is handed over")
 	}
 	if cfg.Sample.N > MaxSample {
 		return fmt.Errorf("sample of one packet in %d: at most %d", cfg.Sample.N, uint32(MaxSample))

@@ -30,6 +30,7 @@ func TestFragments(t *testing.T) {
 		{"extension", func(b *builder) { b.extension("done", "later", "cut") }},
 		{"transport", func(b *builder) { b.transport("done", "cut") }},
 		{"complete", func(b *builder) { b.complete(PreciseClock) }},
+		{"hash-tc", func(b *builder) { trafficControl{}.rxHash(b) }},
 		{"complete-nofrags", func(b *builder) { b.place = xdpSlot{}; b.complete(CoarseClock) }},
 		{"sample", func(b *builder) { b.sample(Sampling{N: 10}, "out") }},
 		{"sample-random", func(b *builder) { b.sample(Sampling{N: 10, Random: true}, "out") }},
@@ -77,6 +78,7 @@ func TestPrograms(t *testing.T) {
 		"tc":      {Place: TCEgress},
 		"inner":   {Inner: true},
 
+		"hash":     {Hash: true, Metadata: []Metadata{{Index: 1, Hash: 4}}},
 		"metadata": {Clock: HardwareClock, Metadata: []Metadata{{Index: 1, VLANTag: 2, Timestamp: 3}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,6 +35,7 @@ type machine struct {
 
 	onWire func(frame []byte) []byte // what a frame is to the program; nil: the same
 	fate   uint8                     // bits that are always in TagsFate
+	hash   wire.Hash                 // of every packet
 }
 
 // The ring of one CPU, and the most frames whose events are certain to fit.
@@ -207,6 +208,7 @@ func (m *machine) expect(p packet) {
 		record = oracle.DecodeInner(frame, length)
 	}
 	record.TagsFate |= m.fate
+	record.Hash = m.hash
 	if m.cfg.All || oracle.Default(&record.Record) {
 		m.counted.Captured++
 		m.counted.CapturedBytes += uint64(record.Length())
@@ -229,13 +231,12 @@ func (m *machine) drain() error {
 			continue // the kernel's own word on samples that it lost
 		}
 		var record wire.WideRecord
-		if err := record.Record.Decode(m.sample.RawSample); err != nil {
-			wrong = err
+		decode := record.Record.Decode
+		if m.cfg.wide() {
+			decode = record.Decode
 		}
-		if m.cfg.Inner {
-			if err := record.Outer.Decode(m.sample.RawSample[wire.RecordSize:]); err != nil {
-				wrong = err
-			}
+		if err := decode(m.sample.RawSample); err != nil {
+			wrong = err
 		}
 		if err := record.Check(); err != nil {
 			wrong = err

@@ -11,8 +11,11 @@ import (
 func (b *builder) parse() {
 	b.Roles(layout.ParseRoles())
 	b.clearScalars()
-	if b.inner {
+	switch {
+	case b.inner:
 		b.beginOutside()
+	case b.wide:
+		b.clearOutside(bpf.R1) // as clearScalars leaves it
 	}
 	b.Emit(bpf.Mov.Imm(flags, 0))
 	b.ethernet(notIP)

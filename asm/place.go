@@ -58,6 +58,9 @@ type place interface {
 	// the helper begins that copies packet bytes. It takes r0.
 	ahead(b *builder, size bpf.Register)
 
+	// rxHash leaves in the record, which has none, the packet's hash, where it is known.
+	rxHash(b *builder)
+
 	// sampled changes the arguments of the helper that copies packet bytes, which it
 	// returns: bpf_perf_event_output, as a rule. It takes r0.
 	sampled(b *builder) bpf.BuiltinFunc

@@ -232,6 +232,9 @@ func (p beside) fate(b *builder) {
 	b.store(layout.Rec.Tags, bpf.R1)
 }
 
+// rxHash is not known: the driver answers the programs that were made for it alone.
+func (beside) rxHash(*builder) {}
+
 // sampled has packet bytes copied by bpf_xdp_output (Linux 5.6) from the kernel's own
 // struct, in place of bpf_perf_event_output.
 func (beside) sampled(b *builder) bpf.BuiltinFunc {

@@ -13,12 +13,11 @@ import (
 // functions of the kernel's (XDP metadata, Linux 6.3). A program that asks is one
 // device's, and is attached there alone, natively. Functions are by their numbers in the
 // kernel's BTF; 0 is not asked. [loader.Metadata] says it of an interface.
-//
-// What is asked for are the tag and the time. Of a hash the record has no room.
 type Metadata struct {
 	Index     uint32     // of the interface, in the network namespace of the thread that loads
 	VLANTag   btf.TypeID // bpf_xdp_metadata_rx_vlan_tag (Linux 6.8): the tag that is not in the packet
 	Timestamp btf.TypeID // bpf_xdp_metadata_rx_timestamp (6.3): of [HardwareClock]
+	Hash      btf.TypeID // bpf_xdp_metadata_rx_hash (6.3): of [Config.Hash]
 }
 
 // asked is the XDP slot of a device that keeps VLAN tags beside packets, and tells them.
@@ -47,6 +46,9 @@ const (
 func (s xdpSlot) asks(m Metadata) place {
 	if s.stamp = nil; m.Timestamp != 0 {
 		s.stamp = []bpf.Instruction{kernelFunction(m.Timestamp)}
+	}
+	if s.hashed = nil; m.Hash != 0 {
+		s.hashed = []bpf.Instruction{kernelFunction(m.Hash)}
 	}
 	s.device = m.Index
 	if m.VLANTag == 0 || !s.copies {
@@ -271,4 +273,23 @@ func (s xdpSlot) hardwareTime(b *builder, none label) {
 	b.Emit(bpf.Mov.Reg32(bpf.R0, bpf.R0))
 	b.JumpIf(bpf.R0, bpf.JNE, 0, none)
 	b.Note("hardware_time", bpf.LoadMem(bpf.R0, stack, slot, bpf.DWord))
+}
+
+// deviceHash has the driver write the hash into the record. One that says an error may have
+// written all the same.
+func (b *builder) deviceHash(ask []bpf.Instruction) {
+	told := b.Fresh("hash_told")
+	b.Emit(
+		bpf.Mov.Reg(bpf.R1, ctx),
+		bpf.Mov.Reg(bpf.R2, record),
+		bpf.Add.Imm(bpf.R2, int32(layout.Hash.Value.Offset)),
+		bpf.Mov.Reg(bpf.R3, record),
+		bpf.Add.Imm(bpf.R3, int32(layout.Hash.Over.Offset)),
+	)
+	b.Emit(ask...)
+	b.Emit(bpf.Mov.Reg32(bpf.R0, bpf.R0))
+	b.JumpIf(bpf.R0, bpf.JEq, 0, told)
+	b.Emit(bpf.Mov.Imm(bpf.R1, 0))
+	b.storeAt(layout.Hash.Value, 0, bpf.R1, bpf.DWord)
+	b.Block(told)
 }

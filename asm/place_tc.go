@@ -40,6 +40,7 @@ var (
 	skbVLANTCI     = layout.Field{Name: "__sk_buff.vlan_tci", Offset: 24, Size: bpf.Word}     // host order
 	skbVLANProto   = layout.Field{Name: "__sk_buff.vlan_proto", Offset: 28, Size: bpf.Word}   // the TPID in network order
 	skbIfindex     = layout.Field{Name: "__sk_buff.ifindex", Offset: 40, Size: bpf.Word}      // of the interface that the program is on
+	skbHash        = layout.Field{Name: "__sk_buff.hash", Offset: 68, Size: bpf.Word}         // 0: none was made yet
 	skbData        = layout.Field{Name: "__sk_buff.data", Offset: 76, Size: bpf.Word}         // the Ethernet header
 	skbDataEnd     = layout.Field{Name: "__sk_buff.data_end", Offset: 80, Size: bpf.Word}     // of what can be read directly
 	skbHWTime      = layout.Field{Name: "__sk_buff.hwtstamp", Offset: 184, Size: bpf.DWord}   // Linux 5.16; 0 where the device did not say
@@ -170,6 +171,12 @@ func (trafficControl) time(b *builder, clock Clock) {
 		return
 	}
 	b.now(clock)
+}
+
+// rxHash is what the device, or who sends, or the stack has made by now; 0 is none. Over what is not told.
+func (trafficControl) rxHash(b *builder) {
+	skbHash.LoadRaw(b.Builder, bpf.R1, ctx)
+	b.store(layout.Hash.Value, bpf.R1)
 }
 
 // sampled has the tag that is beside a packet stand between the record and the

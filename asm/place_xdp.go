@@ -25,6 +25,7 @@ type xdpSlot struct {
 
 	device uint32            // the one that it is for, natively; 0: any
 	stamp  []bpf.Instruction // asks the device for the time, see Metadata; nil: it is not asked
+	hashed []bpf.Instruction // the same for the hash
 }
 
 // flagHasFrags is BPF_F_XDP_HAS_FRAGS (linux/bpf.h, 5.18).
@@ -233,6 +234,12 @@ func (s xdpSlot) fate(b *builder) {
 	if s.way != wire.NoDirection {
 		b.addFate(uint8(s.way) << wire.DirectionShift)
 		b.store(layout.Rec.Tags, bpf.R1)
+	}
+}
+
+func (s xdpSlot) rxHash(b *builder) {
+	if s.hashed != nil {
+		b.deviceHash(s.hashed)
 	}
 }
 

@@ -170,7 +170,7 @@ func instructionsAt(cfg Config, at place, way transport, slot uint8) (insns bpf.
 		return nil, nil, err
 	}
 	b := newBuilder(at)
-	b.slot, b.wide = slot, cfg.wide()
+	b.slot, b.wide, b.hashes = slot, cfg.wide(), cfg.Hash
 	b.prologue()
 	way.begin(b)
 

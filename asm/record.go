@@ -61,6 +61,9 @@ func (b *builder) complete(clock Clock) {
 	b.store(layout.Rec.Interface, bpf.R1)
 
 	b.place.fate(b)
+	if b.hashes {
+		b.place.rxHash(b)
+	}
 }
 
 // length leaves in r0 the packet's, and keeps it to be counted.

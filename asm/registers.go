@@ -23,10 +23,11 @@ type label = assemble.Label
 // builder emits the program: the assembler, and the place where the program is to stand.
 type builder struct {
 	*assemble.Builder
-	place place
-	slot  uint8 // number of the program, among those of its collection
-	inner bool  // it looks into tunnels
-	wide  bool  // its records are two cache lines
+	place  place
+	slot   uint8 // number of the program, among those of its collection
+	inner  bool  // it looks into tunnels
+	wide   bool  // its records are two cache lines
+	hashes bool  // which have a hash
 
 	short []short // see outOfReach
 
@@ -44,7 +45,7 @@ func recordSize(wide bool) int {
 }
 
 // wide reports whether records are two cache lines.
-func (cfg Config) wide() bool { return cfg.Inner }
+func (cfg Config) wide() bool { return cfg.Inner || cfg.Hash }
 
 func newBuilder(at place) *builder {
 	return &builder{Builder: assemble.New(layout.Roles()), place: at, inner: at.Inner()}

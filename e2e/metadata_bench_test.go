@@ -20,29 +20,45 @@ import (
 // them, which the programs that ask for tags put in its place. A veth has no time, so that
 // what is measured of "time" is a question more than the usual way.
 func BenchmarkMetadata(b *testing.B) {
+	benchmarkAsking(b, []bool{false, true},
+		asking{name: "plain", asks: func(asm.Metadata) asm.Metadata { return asm.Metadata{} }},
+		asking{name: "tag", asks: func(m asm.Metadata) asm.Metadata { m.Timestamp = 0; return m }},
+		asking{name: "tag-time", asks: func(m asm.Metadata) asm.Metadata { return m }, config: asm.Config{Clock: asm.HardwareClock}},
+	)
+}
+
+// BenchmarkHash is BenchmarkMetadata of the hash, beside the default, which asks for the tag: what
+// it costs to ask, and that records are two cache lines.
+func BenchmarkHash(b *testing.B) {
+	asks := func(m asm.Metadata) asm.Metadata { return m }
+	benchmarkAsking(b, []bool{false}, asking{name: "tag", asks: asks}, asking{name: "tag-hash", asks: asks, config: asm.Config{Hash: true}})
+}
+
+// asking is one way to ask the driver.
+type asking struct {
+	name    string
+	asks    func(asm.Metadata) asm.Metadata
+	config  asm.Config
+	capture *capture
+	send    func()
+	times   []float64
+}
+
+func benchmarkAsking(b *testing.B, tags []bool, ways ...asking) {
 	for _, transport := range []asm.Transport{asm.Mmap, asm.Perf} {
-		for _, beside := range []bool{false, true} {
+		for _, beside := range tags {
 			name := map[bool]string{false: "without", true: "beside"}[beside]
 			b.Run(fmt.Sprintf("transport=%s/tag=%s", transport, name), func(b *testing.B) {
-				benchmarkMetadata(b, transport, beside)
+				benchmarkAskingOf(b, transport, beside, ways)
 			})
 		}
 	}
 }
 
-func benchmarkMetadata(b *testing.B, transport asm.Transport, beside bool) {
-	type way struct {
-		name    string
-		asks    func(asm.Metadata) asm.Metadata
-		clock   asm.Clock
-		capture *capture
-		send    func()
-		times   []float64
-	}
-	ways := []*way{
-		{name: "plain", asks: func(asm.Metadata) asm.Metadata { return asm.Metadata{} }},
-		{name: "tag", asks: func(m asm.Metadata) asm.Metadata { m.Timestamp = 0; return m }},
-		{name: "tag-time", asks: func(m asm.Metadata) asm.Metadata { return m }, clock: asm.HardwareClock},
+func benchmarkAskingOf(b *testing.B, transport asm.Transport, beside bool, all []asking) {
+	var ways []*asking
+	for _, w := range all {
+		ways = append(ways, &w)
 	}
 	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
 	if err != nil {
@@ -57,8 +73,9 @@ func benchmarkMetadata(b *testing.B, transport asm.Transport, beside bool) {
 		}
 		namespace := fmt.Sprintf("/proc/%d/ns/net", lab.right.id)
 		at := loader.Options{Interface: right(0), Namespace: namespace, Mode: loader.Native}
+		at.Config = w.config
+		at.Config.Transport = transport
 		asks := w.asks(loader.Metadata([]loader.Options{at})[0])
-		at.Config = asm.Config{Transport: transport, Clock: w.clock}
 		if asks != (asm.Metadata{}) {
 			at.Config.Metadata = []asm.Metadata{asks}
 		}
@@ -100,7 +117,7 @@ func benchmarkMetadata(b *testing.B, transport asm.Transport, beside bool) {
 			for i := range w.times {
 				ratios = append(ratios, w.times[i]/ways[0].times[i])
 			}
-			b.ReportMetric(middle(ratios), w.name+"/plain")
+			b.ReportMetric(middle(ratios), w.name+"/"+ways[0].name)
 		}
 	}
 	b.ReportMetric(0, "ns/op") // of this loop

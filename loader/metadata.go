@@ -9,8 +9,8 @@ import (
 // Metadata is what programs may ask drivers of each packet beside its bytes: for each
 // attachment what the driver of its interface says that it tells, and nothing where that
 // is nothing, or [Attach] would put no program into the XDP slot natively. It is for
-// [asm.Config.Metadata] of a program for each of them; nil is of none. Of their Config the
-// clock counts: none but [asm.HardwareClock] takes times.
+// [asm.Config.Metadata] of a program for each of them; nil is of none. Of their Config
+// Clock and Hash count: none but [asm.HardwareClock] takes times.
 //
 // Such a program is loaded on a thread that is in the interface's namespace, as [Within]
 // has it, and Attach puts it there natively or not at all. Where either is
@@ -32,7 +32,10 @@ func Metadata(attachments []Options) []asm.Metadata {
 		if told[i]&tellsTime != 0 {
 			all[i].Timestamp = functions.Timestamp
 		}
-		if all[i].VLANTag == 0 && all[i].Timestamp == 0 {
+		if told[i]&tellsHash != 0 {
+			all[i].Hash = functions.Hash
+		}
+		if all[i] == (asm.Metadata{Index: all[i].Index}) {
 			all[i].Index = 0
 		}
 	}
@@ -63,13 +66,16 @@ func tells(at Options) (index uint32, what uint64) {
 	if at.Config.Clock != asm.HardwareClock {
 		features.Metadata &^= tellsTime
 	}
+	if !at.Config.Hash {
+		features.Metadata &^= tellsHash
+	}
 	return uint32(s.link.index), features.Metadata
 }
 
 // metadataFunctions are the kernel's; where it has none, or can't be asked, they are 0.
 func metadataFunctions() asm.Metadata {
-	ids := kernelFunctions("bpf_xdp_metadata_rx_vlan_tag", "bpf_xdp_metadata_rx_timestamp")
-	return asm.Metadata{VLANTag: ids[0], Timestamp: ids[1]}
+	ids := kernelFunctions("bpf_xdp_metadata_rx_vlan_tag", "bpf_xdp_metadata_rx_timestamp", "bpf_xdp_metadata_rx_hash")
+	return asm.Metadata{VLANTag: ids[0], Timestamp: ids[1], Hash: ids[2]}
 }
 
 // asksFor is what the program of an attachment asks the driver.
@@ -83,6 +89,9 @@ func (o Options) asksFor() (m asm.Metadata) {
 	if o.Config.Clock != asm.HardwareClock {
 		m.Timestamp = 0
 	}
+	if !o.Config.Hash {
+		m.Hash = 0
+	}
 	return m
 }
 
@@ -91,6 +100,12 @@ func (o Options) asksFor() (m asm.Metadata) {
 // with one tag less.
 func (a *Attachment) HidesTags() bool {
 	return a.site != nil && (a.place == asm.XDP && a.asks.VLANTag == 0 || a.place == asm.Beside) && a.site.keepsTags(a.mode != Native)
+}
+
+// TellsHash reports whether the program is told packets' hashes, of a program that is to
+// have them ([asm.Config.Hash]): at tc of those packets that have one by then.
+func (a *Attachment) TellsHash() bool {
+	return a.asks.Hash != 0 || a.place == asm.TCIngress || a.place == asm.TCEgress
 }
 
 // KeepsTags reports whether an interface, in a namespace as in [Options], keeps VLAN tags

@@ -30,6 +30,15 @@ func TestMetadata(t *testing.T) {
 		}
 	}
 
+	hashed := at
+	hashed.Config.Hash = true
+	with := Metadata([]Options{hashed})
+	if want := all[0]; with[0].Hash == 0 || with[0] == want {
+		t.Errorf("with hashes there is %+v", with)
+	} else if want.Hash = with[0].Hash; with[0] != want {
+		t.Errorf("with hashes there is %+v, want %+v", with[0], want)
+	}
+
 	at.Config = asm.Config{Metadata: all[:1]}
 	var coll *ebpf.Collection
 	must(t, Within(at.Namespace, func() (err error) {

@@ -27,11 +27,15 @@ type Features struct {
 // enum netdev_xdp_rx_metadata.
 const (
 	tellsTime = 1 << 0
+	tellsHash = 1 << 1
 	tellsTag  = 1 << 2
 )
 
 // TellsTags reports whether it tells a native program which tag it keeps beside a packet.
 func (f Features) TellsTags() bool { return f.Metadata&tellsTag != 0 }
+
+// TellsHash reports whether it tells a native program the hash of a packet.
+func (f Features) TellsHash() bool { return f.Metadata&tellsHash != 0 }
 
 // ErrNoNetdev is the error of a kernel that can't be asked for [Features]: Linux 6.3 can.
 var ErrNoNetdev = errors.New("no netdev family")

@@ -52,6 +52,10 @@ type Event struct {
 	// ([asm.Config.Inner]): all that is said above, but for Time, Interface, Length and what is
 	// not read out of the packet, is then the inner packet's.
 	Tunnel Tunnel
+
+	// Hash is that by which the device chose the packet's receive queue, of a program
+	// that has it told ([asm.Config.Hash]): of a packet in a tunnel it is the outer packet's.
+	Hash wire.Hash
 }
 
 // Decode returns the event in a record. Bytes after the record are allowed.
@@ -119,6 +123,7 @@ func (e *Event) set(r *wire.Record, stamp *stamp) {
 	e.HasTCPFlags = flags&wire.FlagTCP != 0
 	e.Fragment = flags&wire.FlagFragment != 0
 	e.Truncated = flags&wire.FlagCut != 0
+	e.Hash = wire.Hash{}
 	if e.Tunnel.Kind != wire.NoTunnel { // of an event that was here before
 		e.Tunnel = Tunnel{}
 	}

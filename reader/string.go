@@ -47,8 +47,8 @@ func (e *Event) AppendTo(b []byte) []byte {
 // AppendRemarks appends what is unusual about the packet, each with a space before
 // it: "vlan 10,20", "frag" (a later fragment), "cut" (the frame ends before what its
 // headers announce), "segments 45" (so many packets on the wire), what a program
-// beside ours decided of it, as in "drop", and "inside" with what it travels in. Of most
-// packets that is nothing.
+// beside ours decided of it, as in "drop", "inside" with what it travels in, and the hash, where that is
+// told. Of most packets that is nothing.
 func (e *Event) AppendRemarks(b []byte) []byte {
 	for i, id := range e.Tags() {
 		if i == 0 {
@@ -74,6 +74,9 @@ func (e *Event) AppendRemarks(b []byte) []byte {
 	}
 	if e.Tunnel.Kind != wire.NoTunnel {
 		b = e.Tunnel.AppendTo(append(b, " inside "...))
+	}
+	if e.Hash.Known() {
+		b = e.Hash.AppendTo(append(b, " hash "...))
 	}
 	return b
 }

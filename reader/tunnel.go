@@ -82,9 +82,10 @@ func (t *Tunnel) AppendTo(b []byte) []byte {
 func (e *Event) setWide(r *wire.WideRecord, stamp *stamp) {
 	e.set(&r.Record, stamp)
 	e.Tunnel.set(&r.Outer)
+	e.Hash = r.Hash
 }
 
-// DecodeWide is [Decode] of a record of a program with [asm.Config.Inner].
+// DecodeWide is [Decode] of a record of a program with [asm.Config.Inner] or [asm.Config.Hash].
 func DecodeWide(b []byte) (Event, error) {
 	var record wire.WideRecord
 	if err := record.Decode(b); err != nil {

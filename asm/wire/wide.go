@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unsafe"
 )
@@ -14,11 +15,11 @@ const ReaderWide uint32 = 1<<30 + 3
 //
 // Of one that looks into tunnels, and a packet that travels in one, the first cache line is
 // the inner packet's, and Outer says in what. Else Outer is zero. Time, length, interface and
-// fate are the whole packet's.
+// fate are the whole packet's, and so is the hash.
 type WideRecord struct {
 	Record
 	Outer Outer
-	_     [8]byte
+	Hash  Hash
 }
 
 // WideRecordSize is the size of a [WideRecord] in bytes.
@@ -32,12 +33,17 @@ func (r *WideRecord) Decode(b []byte) error {
 	if err := r.Record.Decode(b); err != nil {
 		return err
 	}
+	host := binary.NativeEndian
+	r.Hash.Value = host.Uint32(b[unsafe.Offsetof(r.Hash):])
+	r.Hash.Over = HashOver(host.Uint32(b[unsafe.Offsetof(r.Hash)+unsafe.Offsetof(r.Hash.Over):]))
 	return r.Outer.Decode(b[RecordSize:])
 }
 
 // Append appends the record's bytes to b: the inverse of [WideRecord.Decode].
 func (r *WideRecord) Append(b []byte) []byte {
-	return append(r.Outer.Append(r.Record.Append(b)), make([]byte, 8)...)
+	b = r.Outer.Append(r.Record.Append(b))
+	b = binary.NativeEndian.AppendUint32(b, r.Hash.Value)
+	return binary.NativeEndian.AppendUint32(b, uint32(r.Hash.Over))
 }
 
 // Check is [Record.Check] of both packets.

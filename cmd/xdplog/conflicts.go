@@ -9,7 +9,7 @@ import (
 )
 
 // liveFlags mean nothing where packets come from a file.
-var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "transport", "buffer", "time", "netns", "promiscuous", "metrics", "metrics-sources", "keep", "until"}
+var liveFlags = [...]string{"iface", "mode", "attach", "place", "direction", "transport", "buffer", "time", "hash", "netns", "promiscuous", "metrics", "metrics-sources", "keep", "until"}
 
 // runFlags mean nothing where the program is only printed.
 var runFlags = [...]string{"limit", "skip", "count", "duration", "stats", "metrics", "metrics-sources", "output", "color", "time-format", "t", "time-precision", "number", "mode", "attach", "netns"}

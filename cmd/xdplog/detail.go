@@ -28,7 +28,7 @@ func (o *options) addDump(flags *pflag.FlagSet, dump detail.Dump, name, short, u
 }
 
 // detailFlags are those that add to lines.
-var detailFlags = [...]string{"ether", "verbose", "hex", "hex-ascii", "ascii", "number"}
+var detailFlags = [...]string{"ether", "verbose", "hex", "hex-ascii", "ascii", "number", "hash"}
 
 // checkDetail refuses flags of lines where there are none, or where these have no room
 // for it.

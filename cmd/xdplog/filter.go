@@ -21,6 +21,7 @@ func (o *options) config(words []string) (asm.Config, error) {
 	config := asm.Config{
 		All:       o.all,
 		Inner:     o.inner,
+		Hash:      o.hash,
 		Transport: o.transport.Transport, // perf where a run takes the cheapest
 		Buffer:    o.buffer,
 		Sample:    asm.Sampling{N: o.sample},

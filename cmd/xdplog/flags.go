@@ -43,6 +43,7 @@ func (o *options) addFlags(cmd *cobra.Command) {
 	o.addSampling(flags)
 	flags.Var(value[asm.Clock]{&o.clock, parseClock, "CLOCK"}, "time", "precise (default), coarse, none (when read), hardware (the card's)")
 	complete(cmd, "time", func() []string { return wordsOf(asm.PreciseClock, asm.HardwareClock) })
+	addSwitch(flags, &o.hash, "hash", "", "the hash by which a card chose a packet's queue (RSS), and over what")
 	addNamespace(cmd, &o.netns)
 	addSwitch(flags, &o.promiscuous, "promiscuous", "", "meanwhile take in frames to all addresses; needs CAP_NET_RAW")
 	flags.Var(value[time.Duration]{&o.stats, parseDuration, "D"}, "stats", "print the counters and what they are per second every D, on stderr")

@@ -30,6 +30,7 @@ type options struct {
 	all          bool
 	libpcap      bool // tcp[…] is about IPv4 alone
 	inner        bool // look into tunnels
+	hash         bool // of each packet
 	mode         loader.Mode
 	place        run.Place
 	direction    run.Direction

@@ -65,7 +65,7 @@ func utc() words.Clock { return words.Clock{Layout: "2006-01-02T15:04:05.", Loca
 //	{"timestamp":"2026-11-23T08:57:41.986144021Z","event_type":"packet","in_iface":"eth0",
 //	"pkt_len":74,"segments":45,"direction":"in","verdict":"drop","vlan":[10,20],"ether_type":2048,"ip_v":4,"src_ip":"192.0.2.1","src_port":34990,
 //	"dest_ip":"192.0.2.2","dest_port":80,"proto":"TCP","proto_number":6,"ttl":64,"tcp_flags":"02",
-//	"fragment":true,"truncated":true,
+//	"fragment":true,"truncated":true,"hash":523124044,"hash_over":["ipv4","udp"],
 //	"tunnel":{"src_ip":"198.51.100.1","src_port":50000,"dest_ip":"198.51.100.2","dest_port":4789,"proto":"UDP","proto_number":17,
 //	"ttl":62,"depth":1,"type":"vxlan","vni":42,"vlan":[30]}}
 //
@@ -97,10 +97,24 @@ func (e *Encoder) AppendEvent(b []byte, event *reader.Event) []byte {
 	if event.Truncated {
 		b = append(b, `,"truncated":true`...)
 	}
+	if event.Hash.Known() {
+		b = appendHash(b, event.Hash)
+	}
 	if event.Tunnel.Kind != wire.NoTunnel {
 		b = e.appendTunnel(b, &event.Tunnel)
 	}
 	return append(b, "}\n"...)
+}
+
+func appendHash(b []byte, h wire.Hash) []byte {
+	b = append(b, `,"hash":`...)
+	b = strconv.AppendUint(b, uint64(h.Value), 10)
+	if h.Over == 0 {
+		return b
+	}
+	b = append(b, `,"hash_over":["`...)
+	b = h.Over.AppendWords(b, `","`)
+	return append(b, `"]`...)
 }
 
 // appendHex appends two digits in quotes.

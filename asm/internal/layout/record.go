@@ -38,6 +38,14 @@ var Rec = struct {
 	Tags:            RecordField{"tags", unsafe.Offsetof(wire.Record{}.TagsFate), bpf.Byte},
 }
 
+// Hash lists the fields of wire.Hash, from the record's start on.
+var Hash = struct{ Value, Over RecordField }{
+	Value: RecordField{"hash", hashAt + unsafe.Offsetof(wire.Hash{}.Value), bpf.Word},
+	Over:  RecordField{"hash_over", hashAt + unsafe.Offsetof(wire.Hash{}.Over), bpf.Word},
+}
+
+const hashAt = unsafe.Offsetof(wire.WideRecord{}.Hash)
+
 // Load loads a scalar of the record.
 func (f RecordField) Load(b *assemble.Builder, dst bpf.Register) {
 	b.Note("record."+f.Name, bpf.LoadMem(dst, Record, int16(f.Offset), f.Size))

@@ -17,7 +17,7 @@ func aroundFacts(handle *netlink.Handle, link netlink.Link, features loader.Feat
 	if link.Attrs().EncapType == "loopback" {
 		return facts // which has no wire
 	}
-	return append(facts, promiscuousFact(link.Attrs()), tagFact(link.Attrs().Name, features, harm), mergeFact(link.Attrs().Name))
+	return append(facts, promiscuousFact(link.Attrs()), tagFact(link.Attrs().Name, features, harm), hashFact(features, harm), mergeFact(link.Attrs().Name))
 }
 
 // promiscuousFact is whether frames to others' addresses get to XDP.
@@ -44,6 +44,18 @@ func tagFact(name string, features loader.Features, harm error) fact {
 	case keeps:
 		f.verdict, f.found = no, "the outermost may be kept beside the packet, where XDP does not see it"
 		f.todo = "--place tc sees it; on a card, ethtool -K " + name + " rxvlan off has it stay in the packet"
+	}
+	return f
+}
+
+// hashFact is whether --hash has hashes to say.
+func hashFact(features loader.Features, harm error) fact {
+	f := fact{name: "hashes", verdict: yes, found: "not told to XDP: --hash takes --place tc, which has those that the stack knows"}
+	switch {
+	case features.TellsHash() && harm != nil:
+		f.found = "told by the driver to native programs alone: --hash takes --mode native, or --place tc"
+	case features.TellsHash():
+		f.found = "told by the driver"
 	}
 	return f
 }

@@ -110,6 +110,11 @@ func Inside(kind wire.Tunnel, id uint32) Edit {
 	}
 }
 
+// Hashed has the driver tell a hash of the packet.
+func Hashed(value uint32, over wire.HashOver) Edit {
+	return func(e *reader.Event) { e.Hash = wire.Hash{Value: value, Over: over} }
+}
+
 // NotIP is a frame of an EtherType without a decoded IP header.
 func NotIP(etherType uint16, length int) Edit {
 	return func(e *reader.Event) {

@@ -117,6 +117,19 @@ var formatCases = []struct {
 		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
 	},
 	{
+		"with a hash", eventtest.Usual(eventtest.UDP, eventtest.Hashed(0x1f2e3d4c, wire.HashIPv4|wire.HashTransport|wire.HashUDP)),
+		`eth0 udp 60.235.240.157:443 > 10.0.0.2:51324 ttl 57 len 60 hash 0x1f2e3d4c (ipv4 udp)`,
+		`"eth0","pkt_len":60,"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"UDP","proto_number":17,"ttl":57,` +
+			`"hash":523124044,"hash_over":["ipv4","udp"]`,
+		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
+	},
+	{
+		"with a hash over nobody says what", eventtest.Usual(eventtest.UDP, eventtest.Hashed(7, 0)),
+		`eth0 udp 60.235.240.157:443 > 10.0.0.2:51324 ttl 57 len 60 hash 0x00000007`,
+		`"eth0","pkt_len":60,"ether_type":2048,"ip_v":4,"src_ip":"60.235.240.157","src_port":443,"dest_ip":"10.0.0.2","dest_port":51324,"proto":"UDP","proto_number":17,"ttl":57,"hash":7`,
+		`SRC IP: 60.235.240.157, SRC_PORT: 443`,
+	},
+	{
 		"ARP in GRE with a key", eventtest.Usual(eventtest.NotIP(0x0806, 84), eventtest.Inside(wire.GRE, 7)),
 		`eth0 arp len 84 inside 192.0.2.1 > 192.0.2.2 gre 7`,
 		`"eth0","pkt_len":84,"ether_type":2054,"tunnel":{"src_ip":"192.0.2.1","dest_ip":"192.0.2.2","proto":"GRE","proto_number":47,"ttl":63,"depth":1,"type":"gre","key":7}`,

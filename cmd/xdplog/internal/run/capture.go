@@ -149,6 +149,7 @@ func Open(o Options, env Environment) (_ *Capture, err error) {
 		oneSided:    o.Direction != InOut,
 		Environment: env,
 	}
+	c.session.hashes = o.Program.Hash
 	if o.Program.Clock == asm.HardwareClock {
 		c.session.hardwareTimes = events.HardwareTimes
 	}

@@ -54,6 +54,9 @@ func (s *session) greet() {
 			why += "; VLAN tags kept beside packets are not seen (--place tc sees them)"
 		}
 		why += s.clock(a)
+		if s.hashes && !a.TellsHash() {
+			why += "; hashes are not told here (--place tc has those that the stack knows)"
+		}
 		if s.flows != nil && s.oneSided {
 			what += ": of each flow that side (both: --direction inout)"
 		}

@@ -39,6 +39,7 @@ type attachment interface {
 	SwitchedOff() []string
 	HidesTags() bool
 	AsksTime() bool
+	TellsHash() bool
 	HardwareClock() (*loader.HardwareClock, error)
 	Away() time.Duration
 	TookOver() int
@@ -53,6 +54,7 @@ type session struct {
 	attachments   []attachment
 	transport     string        // words about it
 	hardwareTimes func() uint64 // how many events bear a device's time; nil: none is to
+	hashes        bool          // events bear packets' hashes, where they are told
 	release       func()        // writes what is kept; nil: nothing is
 	said          <-chan string // lines about what they do of their own accord, and about files
 	say           func(string)  // says another one

@@ -46,6 +46,7 @@ func (*fakeAttachment) Returns() error                                { return n
 func (*fakeAttachment) Blind() string                                 { return "" }
 func (*fakeAttachment) VirtualFunctions() int                         { return 0 }
 func (a *fakeAttachment) SwitchedOff() []string                       { return a.off }
+func (*fakeAttachment) TellsHash() bool                               { return false }
 func (*fakeAttachment) AsksTime() bool                                { return false }
 func (*fakeAttachment) HardwareClock() (*loader.HardwareClock, error) { return nil, nil }
 func (*fakeAttachment) HidesTags() bool                               { return false }
