@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net"
 	"slices"
 	"testing"
@@ -148,10 +147,7 @@ var devices = []device{
 	{"l2tp", above, l2tp},
 	{"sit", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
 		return &netlink.Sittun{LinkAttrs: a, Local: net.IPv4(192, 0, 2, 2), Remote: net.IPv4(192, 0, 2, 1)}
-	}, 14, func(p []byte) []byte {
-		inner := frame(ipv6(protoUDP), udp(1234, layers.UDPPort(binary.BigEndian.Uint16(p[22:]))))
-		return within4(layers.IPProtocolIPv6, gopacket.Payload(inner))
-	})},
+	}, 14, func(p []byte) []byte { return within4(layers.IPProtocolIPv6, gopacket.Payload(likeIPv6(p))) })},
 	{"ip6tnl", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
 		return &netlink.Ip6tnl{LinkAttrs: a, Local: host6, Remote: net.ParseIP("2001:db8::1")}
 	}, 14, func(p []byte) []byte { return within6(layers.IPProtocolIPv4, gopacket.Payload(p)) })},
@@ -172,4 +168,24 @@ var devices = []device{
 	}, func(s *netlink.XfrmState) { s.Mark = &netlink.XfrmMark{Value: 7, Mask: 0xffffffff} })},
 	{"nlmon", above, silent("nlmon")},
 	{"vcan", above, silent("vcan")},
+
+	{"vxlan external", above, overlay(func(a netlink.LinkAttrs) netlink.Link {
+		return &netlink.Vxlan{LinkAttrs: a, FlowBased: true, Port: 4789}
+	}, 4789, []byte{8, 0, 0, 0, 0, 0, 5, 0})},
+	{"vxlan gpe", above, vxlanGPE},
+	{"geneve without Ethernet", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
+		return &netlink.Geneve{LinkAttrs: a, ID: 5, Dport: 6081, Remote: net.IPv4(192, 0, 2, 1), InnerProtoInherit: true}
+	}, 14, func(p []byte) []byte {
+		return within4(protoUDP, udp(1234, 6081), gopacket.Payload{0, 0, 8, 0, 0, 0, 5, 0}, gopacket.Payload(p))
+	})},
+	{"sit any", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
+		return &netlink.Sittun{LinkAttrs: a, Local: net.IPv4(192, 0, 2, 2), Remote: net.IPv4(192, 0, 2, 1)}
+	}, 14, func(p []byte) []byte { return within4(layers.IPProtocolIPv4, gopacket.Payload(p)) })},
+	{"ip6tnl of IPv6", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
+		return &netlink.Ip6tnl{LinkAttrs: a, Local: host6, Remote: net.ParseIP("2001:db8::1")}
+	}, 14, func(p []byte) []byte { return within6(layers.IPProtocolIPv6, gopacket.Payload(likeIPv6(p))) })},
+	{"ipip over FOU", above, overFOU},
+	{"ip6gretap", above, ofEthernet6("ip6gretap", func() []byte { return []byte{0, 0, 0x65, 0x58} })},
+	{"erspan", above, erspan("erspan")},
+	{"ip6erspan", above, erspan("ip6erspan")},
 }

@@ -30,12 +30,13 @@ var ways = []struct {
 	{"tc", []string{"--place", "tc"}},
 }
 
-// seenBy says how often a datagram was seen on an interface, in each way.
-func (l *lab) seenBy(t *testing.T, on string, send func()) string {
+// seenBy says how often a datagram was seen on an interface, in each way. more stands
+// before the filter's end.
+func (l *lab) seenBy(t *testing.T, on string, send func(), more ...string) string {
 	t.Helper()
 	var all []string
 	for _, way := range ways {
-		capture := start(t, l.right, append(slices.Clone(way.args), "-i", on, "-o", "json", "udp dst port", fmt.Sprint(pairPort))...)
+		capture := start(t, l.right, slices.Concat(way.args, []string{"-i", on, "-o", "json"}, more, []string{"udp dst port", fmt.Sprint(pairPort)})...)
 		if !capture.stderr.await(listening) {
 			capture.wait(t)
 			all = append(all, way.name+" no")

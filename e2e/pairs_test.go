@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pairs are what happens where two things meet, each of which alone is known. seen is on
-// Linux 6.18; where kernels differ the test says so.
-var pairs = []struct {
+// A pair is two things that meet, and what happens then.
+type pair struct {
 	name string
 	what func(t *testing.T, l *lab) (seen string)
 	want string
-}{
+}
+
+// pairs are of things of which each alone is known. seen is on Linux 6.18; where kernels
+// differ the test says so.
+var pairs = []pair{
 	{"tc redirects to its ingress", func(t *testing.T, l *lab) string {
 		l.mirred(t, right(0), netlink.TCA_INGRESS_REDIR)
 		return l.seenBy(t, right(0), l.sendOther(t))
@@ -161,7 +165,7 @@ var pairs = []struct {
 
 // TestPairs: what happens where two things meet is what docs/devices.md says.
 func TestPairs(t *testing.T) {
-	for _, p := range pairs {
+	for _, p := range slices.Concat(pairs, paths) {
 		t.Run(p.name, func(t *testing.T) {
 			if got := p.what(t, newLabWith(t, labOptions{pairs: 2})); got != p.want {
 				t.Errorf("seen: %s, want %s", got, p.want)
