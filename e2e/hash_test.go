@@ -73,7 +73,13 @@ func TestHash(t *testing.T) {
 				if told && len(seen) < flows/2 {
 					t.Errorf("%d flows have %d hashes", flows, len(seen))
 				}
-				capture.stop(t)
+				want := "0 of 32 events bear a hash"
+				if told {
+					want = "32 of 32 events bear a hash"
+				}
+				if end := capture.stop(t); !strings.Contains(end.stderr, want) {
+					t.Errorf("at the end it does not say %q\n%s", want, end.stderr)
+				}
 				lab.wantNoProgram(t)
 			})
 		}

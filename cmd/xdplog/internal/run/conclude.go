@@ -54,6 +54,9 @@ func (s *session) conclude(p *pump, drained error) error {
 	if s.hardwareTimes != nil && p.delivered > 0 {
 		fmt.Fprintf(s.Stderr, "%d of %d events bear the device's time, the others the kernel's\n", s.hardwareTimes(), p.delivered)
 	}
+	if s.hashes && p.delivered > 0 {
+		fmt.Fprintf(s.Stderr, "%d of %d events bear a hash\n", p.hashed, p.delivered)
+	}
 	if skipped > 0 {
 		fmt.Fprintf(s.Stderr, "%d of the captured packets were left out\n", skipped)
 	}

@@ -53,10 +53,7 @@ func (s *session) greet() {
 		if a.HidesTags() {
 			why += "; VLAN tags kept beside packets are not seen (--place tc sees them)"
 		}
-		why += s.clock(a)
-		if s.hashes && !a.TellsHash() {
-			why += "; hashes are not told here (--place tc has those that the stack knows)"
-		}
+		why += s.clock(a) + s.hashing(a)
 		if s.flows != nil && s.oneSided {
 			what += ": of each flow that side (both: --direction inout)"
 		}

@@ -45,6 +45,7 @@ type pump struct {
 	sorted     bool                  // by the source
 	headerless []int                 // as the session's
 	lineless   bool                  // the format writes none of events
+	hashes     bool                  // events may bear packets' hashes
 	record     *capfile.Writer       // nil: none
 	take       func([]reader.Packet) // in place of format and to; nil: these
 	flows      *folding              // of events; nil: these are written themselves
@@ -62,6 +63,7 @@ type pump struct {
 
 	// For others once done is closed.
 	delivered uint64 // events read
+	hashed    uint64 // events read that do
 	err       error  // of reading
 	panicked  string // what its goroutine died of, with the stack
 
@@ -107,6 +109,7 @@ func (p *pump) run() {
 			continue
 		}
 		p.delivered += uint64(n)
+		p.countHashes(packets[:n])
 		if !p.sorted && n < len(packets) {
 			// Each CPU has its own buffer. Few events are put in order, for
 			// the eye; many would cost, and nobody reads along.

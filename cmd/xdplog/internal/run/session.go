@@ -98,7 +98,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 	closed, unwatch := term.WatchClosed(outputs...)
 	defer unwatch()
-	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, headerless: s.headerless, lineless: s.kind.Silent, missed: &s.missed, say: s.say}
+	pump := &pump{source: s.source, format: s.format, to: output, limit: s.limit, skip: s.skip, sorted: s.ordered, record: s.record, take: s.take, flows: s.flows, headerless: s.headerless, lineless: s.kind.Silent, missed: &s.missed, hashes: s.hashes, say: s.say}
 	pump.start()
 
 	s.notify(notify.Ready)
