@@ -71,9 +71,13 @@ func (l *lab) tagsBeside(t testing.TB) {
 	})
 }
 
-// tellsTags reports whether right0's driver tells programs of tags.
+// tellsTags reports whether right0's driver tells programs of tags. What they call for it is
+// found by the kernel's BTF.
 func (l *lab) tellsTags(t testing.TB) (tells bool) {
 	t.Helper()
+	if !hasBTF(t) {
+		return false
+	}
 	l.right.change(t, right(0), func(at netlink.Link) error {
 		features, err := loader.DeviceFeatures(at.Attrs().Index)
 		if errors.Is(err, loader.ErrNoNetdev) {

@@ -119,11 +119,12 @@ func (p *printer) table(t table) error {
 	return err
 }
 
-// wait waits until everything is printed, or nothing gets on any more.
+// wait waits until everything is printed, or a write gets on no more. To read the counts
+// may take longer than there is patience for, on a slow machine.
 func (p *printer) wait() error {
 	look := time.NewTicker(term.Patience)
 	defer look.Stop()
-	written := p.to.n.Load()
+	steps := p.to.steps.Load()
 	for {
 		select {
 		case <-p.done:
@@ -132,28 +133,29 @@ func (p *printer) wait() error {
 			}
 			return p.err
 		case <-look.C:
-			now := p.to.n.Load()
-			if now == written {
+			now := p.to.steps.Load()
+			if now == steps && now%2 == 1 {
 				return fmt.Errorf("print the table: %w", term.ErrStuck)
 			}
-			written = now
+			steps = now
 		}
 	}
 }
 
 // A steady writer writes in pieces, so that one can see how it gets on.
 type steady struct {
-	to io.Writer
-	n  atomic.Int64
+	to    io.Writer
+	steps atomic.Int64 // begins and ends of writes: odd while one lasts
 }
 
 func (s *steady) Write(b []byte) (n int, err error) {
 	const piece = 16 << 10
 	for n < len(b) && err == nil {
 		var wrote int
+		s.steps.Add(1)
 		wrote, err = s.to.Write(b[n:min(n+piece, len(b))])
+		s.steps.Add(1)
 		n += wrote
-		s.n.Add(int64(wrote))
 	}
 	return n, err
 }
