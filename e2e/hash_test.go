@@ -163,3 +163,23 @@ func TestHashKept(t *testing.T) {
 	}
 	capture.stop(t)
 }
+
+// TestHashStays: a veth that is asked for a hash leaves it in the packet, for tc.
+func TestHashStays(t *testing.T) {
+	lab := newLab(t)
+	if !lab.tellsHash(t) {
+		lacks(t, "a veth that tells programs of hashes (Linux 6.7)")
+		return
+	}
+	behind := lab.xdplog(t, "--hash", "--place", "tc")
+	for _, args := range [][]string{{"--mode", "native"}, {"--mode", "native", "--hash"}} {
+		capture := lab.xdplog(t, args...)
+		lab.send(t, flowFrame(1))
+		before, after := hashOf(capture.next(t)), hashOf(behind.next(t))
+		if value, _, _ := strings.Cut(before, ","); value != after {
+			t.Errorf("%v: at tc hash %q, natively %q", args, after, before)
+		}
+		capture.stop(t)
+	}
+	behind.stop(t)
+}
