@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -59,6 +60,7 @@ type choice struct {
 	quick bool   // none of the long ones
 
 	interpreted bool // programs are not compiled, where the kernel can do without
+	cpus        int
 }
 
 // arguments are those of a test binary.
@@ -174,7 +176,7 @@ func pack(built, cache string, k kernel, tests choice) error {
 
 // boot runs a guest to its end, and returns what its console said, which is
 // kept beside the kernel, too.
-func (m machine) boot(emulator []string, kernelDir string) (*report, error) {
+func (m machine) boot(emulator []string, kernelDir string, cpus int) (*report, error) {
 	log, err := os.Create(filepath.Join(kernelDir, console))
 	if err != nil {
 		return nil, err
@@ -184,7 +186,7 @@ func (m machine) boot(emulator []string, kernelDir string) (*report, error) {
 	defer cancel()
 	args := slices.Concat(emulator[1:], m.args, m.cardArguments())
 	cmd := exec.CommandContext(ctx, emulator[0], append(args,
-		"-accel", m.accelerator(), "-smp", "2", "-m", "1024",
+		"-accel", m.accelerator(), "-smp", strconv.Itoa(cpus), "-m", "1024",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", filepath.Join(kernelDir, vmlinuz), "-initrd", filepath.Join(kernelDir, initrd),
 		// Warnings would end up in the middle of the tests' lines: init tells them.

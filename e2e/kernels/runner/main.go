@@ -24,6 +24,7 @@ func main() {
 	var tests choice
 	flag.StringVar(&tests.only, "run", "", "run only the tests that match this regular `expression`")
 	flag.BoolVar(&tests.quick, "quick", false, "leave out the tests that take long")
+	flag.IntVar(&tests.cpus, "cpus", 2, "how many `CPUs` guests have; with 3, one that is offline may be numbered below others")
 	flag.BoolVar(&tests.interpreted, "interpreted", false, "have kernels interpret programs, those that can")
 	flag.Parse()
 	if err := run(flag.Args(), tests); err != nil {
@@ -76,7 +77,7 @@ func run(names []string, tests choice) error {
 		if err := pack(filepath.Join(built, k.machine.arch), cache, k, tests); err != nil {
 			return fmt.Errorf("make the guest's files: %w", err)
 		}
-		r, err := k.machine.boot(emulators[k.series], dir)
+		r, err := k.machine.boot(emulators[k.series], dir, tests.cpus)
 		if r == nil {
 			return err
 		}
