@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	bpf "github.com/cilium/ebpf/asm"
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
@@ -37,6 +40,11 @@ var paths = []pair{
 	{"a socket that sends past the queues", func(t *testing.T, l *lab) string {
 		return l.seenOut(t, right(1), l.sending(t, true)) + "; usual: " + l.seenOut(t, right(1), l.sending(t, false))
 	}, "out 0; usual: out 1"},
+	{"another XDP program sends packets back", func(t *testing.T, l *lab) string {
+		came := l.sendBack(t)
+		seen := l.seenOut(t, right(0), l.sendPair(t))
+		return fmt.Sprintf("%s; came back: %v", seen, came())
+	}, "out 0; came back: true"},
 	{"nftables drops what is sent", func(t *testing.T, l *lab) string {
 		l.dropAtEgress(t)
 		return l.seenOut(t, right(1), l.sending(t, false))
@@ -99,6 +107,41 @@ func (l *lab) sending(t *testing.T, bypass bool) func() {
 	return func() {
 		if _, err := unix.Write(fd, pairFrame()); err != nil && err != unix.ENOBUFS {
 			t.Fatal(err)
+		}
+	}
+}
+
+// sendBack has somebody else's program on right0 send back what it receives (XDP_TX), and
+// returns what says whether something came back.
+func (l *lab) sendBack(t *testing.T) (came func() bool) {
+	t.Helper()
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "somebody_else", Type: ebpf.XDP,
+		Instructions: bpf.Instructions{bpf.Mov.Imm(bpf.R0, 3), bpf.Return()}, // XDP_TX
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	set := func(fd int) {
+		l.right.change(t, right(0), func(at netlink.Link) error { return netlink.LinkSetXdpFdWithFlags(at, fd, xdpFlags("generic")) })
+	}
+	set(prog.FD())
+	t.Cleanup(func() { set(-1) })
+	fd := -1
+	if err := l.left.do(func() (err error) { fd, err = packetSocket(left(0), unix.ETH_P_ALL); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return func() bool {
+		for frame := make([]byte, 1<<12); ; {
+			n, from, err := unix.Recvfrom(fd, frame, unix.MSG_DONTWAIT)
+			if err != nil {
+				return false
+			}
+			if at := from.(*unix.SockaddrLinklayer); at.Pkttype != unix.PACKET_OUTGOING && bytes.Contains(frame[:n], []byte{pairPort >> 8, pairPort & 0xff}) {
+				return true
+			}
 		}
 	}
 }
