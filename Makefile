@@ -10,7 +10,7 @@ FUZZTIME    = 1m
 # Git refuses to speak of a clone that is somebody else's.
 VCS         = $(shell git status >/dev/null 2>&1 && echo true || echo false)
 
-.PHONY: all build demo man test race kernels kernels-short arches devices devices-short fuzz fuzz-text lint vuln cross bench figures soak clean
+.PHONY: all build demo man test test-386 race kernels kernels-short arches devices devices-short fuzz fuzz-text lint vuln cross bench figures soak clean
 
 all: build
 
@@ -27,6 +27,9 @@ test: ## all tests, one package at a time: some flood interfaces; without root m
 	go test -p 1 -timeout 20m ./...
 	cd e2e/promlint && go test ./...
 	cd e2e/kubelint && go test ./...
+
+test-386: ## as programs of 32 bits under an amd64 kernel, what meets the kernel and what reads files
+	GOARCH=386 go test -p 1 -timeout 20m ./asm/engine ./asm/wire ./reader/... ./loader ./cmd/...
 
 race: ## the race detector, which needs a C compiler, where goroutines meet
 	CGO_ENABLED=1 go test -race ./reader/... ./loader ./cmd/...
