@@ -170,14 +170,15 @@ func ring(protocol byte, before func(inner []byte) []byte) maker {
 	}
 }
 
-// hsrTag puts HSR's tag (IEC 62439-3) before the EtherType, behind a VLAN's.
+// hsrTag puts HSR's tag (IEC 62439-3) before the EtherType, behind a VLAN's. A frame with one has
+// another number than one without: of a number the second is taken for the first's copy.
 func hsrTag(f []byte) []byte {
-	at := 12
+	at, number := 12, byte(1)
 	if binary.BigEndian.Uint16(f[at:]) == uint16(dot1q) {
-		at += 4
+		at, number = at+4, 2
 	}
 	size := len(f) - at - 2 + 6
-	return slices.Concat(f[:at], []byte{0x89, 0x2f, byte(size >> 8), byte(size), 0, 1}, f[at:])
+	return slices.Concat(f[:at], []byte{0x89, 0x2f, byte(size >> 8), byte(size), 0, number}, f[at:])
 }
 
 // macsec is one that lets frames pass that nobody has protected.
