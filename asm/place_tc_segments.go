@@ -88,7 +88,7 @@ func (b *builder) segments(before int32, otherwise label) {
 		bpf.Sub.Reg(bpf.R3, bpf.R2),
 		bpf.Add.Reg(bpf.R3, bpf.R1),
 		bpf.Sub.Imm(bpf.R3, 1),
-		bpf.Div.Reg(bpf.R3, bpf.R1),
+		bpf.Div.Reg32(bpf.R3, bpf.R1), // JIT compilers of 32 bits have none of 64
 		bpf.Mov.Reg(bpf.R1, bpf.R3),
 	)
 }
