@@ -50,7 +50,7 @@ var suites = []suite{
 	{
 		dir:  "e2e",
 		skip: "^Test(Readme|Embedding|EmbeddingRecord|RightsUnderCgo)$", // builds with the Go toolchain
-		long: "^TestSuspended$|^TestKilledAnytime$|^TestFootprint$|^TestDemoInterrupted$|^TestInterruptedStart$|^TestFollowUnderLoad$|^TestBesideXDPTools$",
+		long: "^TestSuspended$|^TestKilledAnytime$|^TestFootprint$|^TestDemoInterrupted$|^TestInterruptedStart$|^TestFollowUnderLoad$|^TestBesideXDPTools$|^TestBesideBpfman$",
 	},
 }
 
@@ -61,6 +61,7 @@ type choice struct {
 
 	interpreted bool // programs are not compiled, where the kernel can do without
 	cpus        int
+	count       bool // of instructions, in the place of time
 }
 
 // arguments are those of a test binary.
@@ -184,9 +185,9 @@ func (m machine) boot(emulator []string, kernelDir string, cpus int) (*report, e
 	defer log.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	args := slices.Concat(emulator[1:], m.args, m.cardArguments())
+	args := slices.Concat(emulator[1:], m.args, m.cardArguments(), m.clockArguments(cpus))
 	cmd := exec.CommandContext(ctx, emulator[0], append(args,
-		"-accel", m.accelerator(), "-smp", strconv.Itoa(cpus), "-m", "1024",
+		"-m", "1024",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", filepath.Join(kernelDir, vmlinuz), "-initrd", filepath.Join(kernelDir, initrd),
 		// Warnings would end up in the middle of the tests' lines: init tells them.
@@ -213,6 +214,15 @@ func (m machine) boot(emulator []string, kernelDir string, cpus int) (*report, e
 	default:
 		return r, readErr
 	}
+}
+
+// clockArguments are CPUs, and what drives them. Where the clock counts instructions there is one
+// CPU, and who waits for a timer waits for nothing.
+func (m machine) clockArguments(cpus int) []string {
+	if m.counts {
+		return []string{"-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off"}
+	}
+	return []string{"-accel", m.accelerator(), "-smp", strconv.Itoa(cpus)}
 }
 
 // accelerator is KVM where the host has it. A /dev/kvm alone says nothing: on

@@ -28,6 +28,7 @@ type machine struct {
 	console string
 
 	taps     bool // the host lets it have taps
+	counts   bool // its clock counts instructions, each a nanosecond
 	allCards bool // has every NIC that QEMU has, and Debian's ordinary kernels, which have their drivers
 }
 

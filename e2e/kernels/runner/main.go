@@ -26,6 +26,7 @@ func main() {
 	flag.BoolVar(&tests.quick, "quick", false, "leave out the tests that take long")
 	flag.IntVar(&tests.cpus, "cpus", 2, "how many `CPUs` guests have; with 3, one that is offline may be numbered below others")
 	flag.BoolVar(&tests.interpreted, "interpreted", false, "have kernels interpret programs, those that can")
+	flag.BoolVar(&tests.count, "icount", false, "have the guest's clock count its instructions, so that a time is how many there were, on any machine and under any load")
 	flag.Parse()
 	if err := run(flag.Args(), tests); err != nil {
 		fmt.Fprintln(os.Stderr, "kernels:", err)
@@ -64,6 +65,7 @@ func run(names []string, tests choice) error {
 	taps := mayTap()
 	for i := range chosen {
 		chosen[i].machine.taps = chosen[i].machine.allCards && taps
+		chosen[i].machine.counts = tests.count
 	}
 	emulators := map[string][]string{} // by kernel
 	for _, k := range chosen {
