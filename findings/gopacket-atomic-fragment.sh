@@ -3,8 +3,8 @@
 #
 # Version: github.com/gopacket/gopacket v1.7.7, layers.IPv6Fragment.
 # A fragment header with offset 0 and no more to come ("atomic fragment") is on a whole packet, to be processed by itself (RFC 6946, 4; RFC 8200,
-# 4.5); translators from IPv4 made such. Expected: UDP with its ports behind it, as of IPv4 without more fragments, and as behind other
-# extension headers. Seen: a layer "Fragment" of the bytes, and no error, as of a packet of which the rest is missing.
+# 4.5); translators from IPv4 made such. Expected: UDP with its ports behind it, as tcpdump 4.99.3, tshark 4.0.17 and scapy 2.5.0 say,
+# and as behind other extension headers. Seen: a layer "Fragment" of the bytes, and no error, as of a packet of which the rest is missing.
 set -euo pipefail
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT; cd "$t"
 cat >go.mod <<'M'
