@@ -178,6 +178,11 @@ var devices = []device{
 	}, 14, func(p []byte) []byte {
 		return within4(protoUDP, udp(1234, 6081), gopacket.Payload{0, 0, 8, 0, 0, 0, 5, 0}, gopacket.Payload(p))
 	})},
+	{"gre external", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
+		return &netlink.Gretun{LinkAttrs: a, Local: net.IPv4zero, FlowBased: true}
+	}, 14, func(p []byte) []byte {
+		return within4(layers.IPProtocolGRE, gopacket.Payload{0, 0, 8, 0}, gopacket.Payload(p))
+	})},
 	{"sit any", above, overIP(func(a netlink.LinkAttrs) netlink.Link {
 		return &netlink.Sittun{LinkAttrs: a, Local: net.IPv4(192, 0, 2, 2), Remote: net.IPv4(192, 0, 2, 1)}
 	}, 14, func(p []byte) []byte { return within4(layers.IPProtocolIPv4, gopacket.Payload(p)) })},

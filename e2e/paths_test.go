@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,14 @@ var paths = []pair{
 		send := l.segments(t)
 		return l.seenBy(t, right(0), send) + "; --inner: " + l.seenBy(t, right(0), send, "--inner") + "; " + l.seenOut(t, right(1), send)
 	}, "native 0, generic 0, tc 0; --inner: native 1, generic 1, tc 1; out 1"},
+	{"the end of a path by labels", func(t *testing.T, l *lab) string {
+		send := l.labels(t)
+		return l.seenBy(t, right(0), send) + "; " + l.seenOut(t, right(1), send)
+	}, "native 0, generic 0, tc 0; out 1"},
+	{"a flow table", func(t *testing.T, l *lab) string {
+		send := l.flowTable(t)
+		return l.seenBy(t, right(0), send) + "; " + l.seenOut(t, right(1), send)
+	}, "native 1, generic 1, tc 1; out 1"},
 	{"a socket that sends past the queues", func(t *testing.T, l *lab) string {
 		return l.seenOut(t, right(1), l.sending(t, true)) + "; usual: " + l.seenOut(t, right(1), l.sending(t, false))
 	}, "out 0; usual: out 1"},
@@ -58,6 +67,15 @@ var paths = []pair{
 		})
 		return fmt.Sprintf("%s; dropped: %v", seen, dropped() > 50)
 	}, "out 100; dropped: true"},
+	{"tags beside packets, and a bond", func(t *testing.T, l *lab) string {
+		l.tagsBeside(t)
+		l.stack(t, uppers[4])
+		mac := l.macOf(t, above)
+		said := start(t, l.right, "-i", above, "-o", "none", "--duration", "100ms").wait(t).stderr
+		return l.seenBy(t, above, func() {
+			l.sendTo(t, mac, frame(ethernet(dot1q), vlan(10, eth4), ipv4(protoUDP), udp(1234, pairPort)))
+		}, "vlan 10 and") + fmt.Sprint("; said: ", strings.Contains(said, hidden))
+	}, "native 0, generic 0, tc 1; said: true"},
 }
 
 // seenOut says how often a datagram that the right sends was seen at tc egress.
@@ -200,5 +218,33 @@ func (l *lab) segments(t *testing.T) func() {
 		inner := sumIPv4(pairFrame()[14:], 0)
 		header := slices.Concat([]byte{byte(layers.IPProtocolIPv4), 2, segments, 0, 0, 0, 0, 0}, id)
 		l.sendTo(t, l.wires[0].to, frame(ethernet(eth6), outer, gopacket.Payload(header), gopacket.Payload(inner)))
+	}
+}
+
+// labels has the right take the label of MPLS off what comes with it, and send it on over right1.
+func (l *lab) labels(t *testing.T) func() {
+	t.Helper()
+	const label = 100
+	l.forwards(t)
+	err := l.right.do(func() error {
+		return errors.Join(
+			os.WriteFile("/proc/sys/net/mpls/platform_labels", []byte("1000"), 0),
+			os.WriteFile("/proc/sys/net/mpls/conf/"+right(0)+"/input", []byte("1"), 0))
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("this kernel lacks MPLS")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.right.change(t, right(1), func(link netlink.Link) error {
+		popped := label
+		return netlink.RouteAdd(&netlink.Route{
+			Family: unix.AF_MPLS, LinkIndex: link.Attrs().Index, MPLSDst: &popped,
+			Via: &netlink.Via{AddrFamily: unix.AF_INET, Addr: net.IP(address(1, 1, false).AsSlice())},
+		})
+	})
+	return func() {
+		l.sendTo(t, l.wires[0].to, frame(ethernet(0x8847), gopacket.Payload{0, label >> 4, label&15<<4 | 1, 64}, gopacket.Payload(sumIPv4(pairFrame()[14:], 0))))
 	}
 }

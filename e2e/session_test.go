@@ -28,13 +28,20 @@ func genl(family string, command uint8, attributes ...*nl.RtAttr) error {
 		return err
 	}
 	request := nl.NewNetlinkRequest(int(f.ID), unix.NLM_F_ACK)
-	request.AddData(&nl.Genlmsg{Command: command, Version: uint8(f.Version)})
+	request.AddData(&genlHeader{command, uint8(f.Version)})
 	for _, a := range attributes {
 		request.AddData(a)
 	}
 	_, err = request.Execute(unix.NETLINK_GENERIC, 0)
 	return err
 }
+
+// genlHeader is struct genlmsghdr, whose last two bytes must be zero, which of the
+// library's own they need not be.
+type genlHeader [nl.SizeofGenlmsg]byte
+
+func (h *genlHeader) Len() int          { return len(h) }
+func (h *genlHeader) Serialize() []byte { return h[:] }
 
 // nested is an attribute that has others.
 func nested(kind int, attributes ...*nl.RtAttr) *nl.RtAttr {

@@ -24,7 +24,7 @@ var extraModules = []string{
 	"macvtap", "ipvtap", "pppoe", "l2tp_eth", "l2tp_netlink", "gtp", "xfrm_user", "xfrm_interface", "esp4", "gcm", "ctr", "aes_generic", "ghash_generic", "seqiv", "nlmon", "vcan",
 	"crc32c_generic", // which libcrc32c asks for by no symbol
 	"nf_tables", "nft_fwd_netdev", "netkit", "team_mode_roundrobin", "team_mode_activebackup",
-	"fou", "sch_tbf",
+	"fou", "sch_tbf", "mpls_router", "nft_flow_offload", "nf_flow_table_inet",
 }
 
 // moduleFolders are those of a kernel's modules that may be needed, or be what one
