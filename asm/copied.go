@@ -69,9 +69,9 @@ func (b *builder) inPlace() {
 // copying begins the copy of every packet's beginning, where packets can't be read in place: the
 // usual length first, and from copyAll on, once, the most. header is then how much, at most;
 // end will be the copy, record how long it is.
-func (b *builder) copying(most int32) {
+func (b *builder) copying(usual, most int32) {
 	copyIt := b.Fresh("copy")
-	b.Emit(bpf.Mov.Imm(header, copyUsual))
+	b.Emit(bpf.Mov.Imm(header, usual))
 	b.Jump(copyIt)
 
 	b.Block(copyAll)

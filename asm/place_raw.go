@@ -27,7 +27,7 @@ const maxLead = 127
 // copyAll, once.
 func (h headerless) begin(b *builder) {
 	b.findLead()
-	b.copying(h.most())
+	b.copying(copyUsual, h.most())
 	b.findCopy()
 	h.Length(b.Builder)
 	b.Emit(bpf.Mov.Reg(record, bpf.R0))

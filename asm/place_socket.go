@@ -19,7 +19,7 @@ func (socketFilter) spec() *ebpf.ProgramSpec {
 // begin copies the packet's beginning; it is also where the program goes on from
 // copyAll, once.
 func (s socketFilter) begin(b *builder) {
-	b.copying(s.most())
+	b.copying(copyUsual, s.most())
 	s.copyBeginning(b)
 	b.Jump(parse)
 
