@@ -252,7 +252,7 @@ func TestInnerBytes(t *testing.T) {
 			if err := record.Decode(m.sample.RawSample); err != nil {
 				t.Fatal(err)
 			}
-			got := record.Packet(m.sample.RawSample[wire.WideRecordSize-wire.RecordSize:])
+			got := record.Packet(m.sample.RawSample)
 			if !bytes.Equal(got, want) || record.Outer.Tunnel == wire.NoTunnel {
 				t.Errorf("of %+v\n got %x\nwant %x", record, got, want)
 			}

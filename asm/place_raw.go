@@ -145,13 +145,28 @@ func (headerless) ahead(b *builder, size bpf.Register) {
 	b.Emit(bpf.Add.Reg(size, bpf.R0))
 }
 
-// sampled says in the record how much of the sample is before the packet, see
-// [wire.Record.Packet].
+// sampled says in the record how much of the sample is before the packet, where a packet
+// without tags has room: see [wire.Record.Packet]. In a tunnel that is the outer one.
 func (headerless) sampled(b *builder) bpf.BuiltinFunc {
-	lead(b.Builder, bpf.R0)
-	layout.Rec.OuterVLAN.Load(b.Builder, bpf.R1) // half of the segments
-	b.Emit(bpf.Or.Reg(bpf.R0, bpf.R1))
-	b.store(layout.Rec.OuterVLAN, bpf.R0)
+	said, alone := b.Fresh("lead_said"), b.Fresh("in_no_tunnel")
+	say := func(f layout.RecordField) {
+		lead(b.Builder, bpf.R0)
+		f.Load(b.Builder, bpf.R1) // half of the segments
+		b.Emit(bpf.Or.Reg(bpf.R0, bpf.R1))
+		b.store(f, bpf.R0)
+	}
+	if b.inner {
+		layout.Outer.Tunnel.Load(b.Builder, bpf.R0)
+		b.JumpIf(bpf.R0, bpf.JEq, 0, alone)
+		say(layout.Outer.OuterVLAN)
+		b.Jump(said)
+		b.Block(alone)
+	}
+	say(layout.Rec.OuterVLAN)
+	if b.inner {
+		b.Jump(said)
+		b.Block(said)
+	}
 	b.Emit(bpf.Mov.Reg(bpf.R1, ctx))
 	return bpf.FnPerfEventOutput
 }

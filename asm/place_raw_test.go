@@ -3,7 +3,9 @@ package asm
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/xdplog/xdplog/asm/internal/layout"
 	"github.com/xdplog/xdplog/asm/internal/oracle"
+	"github.com/xdplog/xdplog/asm/wire"
 	"github.com/xdplog/xdplog/reader"
 )
 
@@ -82,5 +85,47 @@ func TestHeaderless(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHeaderlessInner: in tunnels, too, the header that is still before the packet is no part of
+// its bytes, and leaves the inner packet's tags alone.
+func TestHeaderlessInner(t *testing.T) {
+	m := newTCMachine(t, Config{All: true, Inner: true, SnapLen: 1000, RawIP: []bool{true}}, headerless{trafficControl{copied: copied{true}}})
+	tags := 0
+	for _, fixture := range oracle.InnerFixtures() {
+		switch binary.BigEndian.Uint16(fixture.Frame[addressesLen:]) {
+		case layout.EtherIPv4, layout.EtherIPv6:
+		default:
+			continue
+		}
+		if _, err := m.program.Run(&ebpf.RunOptions{Data: fixture.Frame, DataOut: make([]byte, len(fixture.Frame)+512)}); err != nil {
+			t.Fatal(err)
+		}
+		err := m.events.ReadInto(&m.sample)
+		if errors.Is(err, os.ErrDeadlineExceeded) { // of the last read, which took all there was
+			err = m.events.ReadInto(&m.sample)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var record wire.WideRecord
+		if err := record.Decode(m.sample.RawSample); err != nil {
+			t.Fatal(err)
+		}
+		want := oracle.DecodeInner(fixture.Frame, len(fixture.Frame))
+		got := record.Packet(m.sample.RawSample)
+		if !bytes.Equal(got, fixture.Frame[layout.EtherLen:]) {
+			t.Fatalf("%s: bytes are\n%x\nwant\n%x", fixture.Name, got, fixture.Frame[layout.EtherLen:])
+		}
+		want.LengthSlot -= layout.EtherLen
+		record.Time, record.Interface, want.Interface = 0, 0, 0
+		if record != want {
+			t.Fatalf("%s: record is\n%+v\nwant\n%+v", fixture.Name, record, want)
+		}
+		tags += int(record.Tags())
+	}
+	if tags == 0 {
+		t.Error("no inner packet had tags")
 	}
 }

@@ -203,12 +203,13 @@ func (s *perfSource) read(into batch, clock *clock, latency time.Duration) (n in
 				stamp = clock.stamp()
 			}
 			event := into.event(n)
-			if s.wide {
-				sample = sample[wire.WideRecordSize-wire.RecordSize:] // as if it were one of a record alone
-			}
 			if into.packets != nil { // before the record is used, of which it may be told something
 				into.packets[n].Dropped = s.lose(r.cpu, 0)
-				into.packets[n].Data = slices.Clip(s.record.Packet(sample))
+				if s.wide {
+					into.packets[n].Data = slices.Clip(s.record.Packet(sample))
+				} else {
+					into.packets[n].Data = slices.Clip(s.record.Record.Packet(sample))
+				}
 			}
 			if s.wide {
 				event.setWide(&s.record, &stamp)

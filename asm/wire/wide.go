@@ -46,6 +46,20 @@ func (r *WideRecord) Append(b []byte) []byte {
 	return binary.NativeEndian.AppendUint32(b, uint32(r.Hash.Over))
 }
 
+// Packet is [Record.Packet] of such a record.
+func (r *WideRecord) Packet(sample []byte) []byte {
+	const behind = WideRecordSize - RecordSize
+	if len(sample) < WideRecordSize {
+		return nil
+	}
+	lead := 0
+	if r.Outer.Tunnel != NoTunnel && r.Outer.Tags&TagsMask == 0 {
+		lead = int(r.Outer.OuterVLAN & VLANMask)
+		r.Outer.OuterVLAN &^= VLANMask
+	}
+	return r.Record.Packet(sample[min(behind+lead, len(sample)):])
+}
+
 // Check is [Record.Check] of both packets.
 func (r *WideRecord) Check() error {
 	if err := r.Record.Check(); err != nil {

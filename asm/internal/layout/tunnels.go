@@ -75,9 +75,10 @@ const (
 
 // Outer lists those fields of wire.Outer that are not copied from wire.Record, from the
 // record's start on.
-var Outer = struct{ Source, SourcePort, ID, Offset, Tunnel, Payload, HasID RecordField }{
+var Outer = struct{ Source, SourcePort, OuterVLAN, ID, Offset, Tunnel, Payload, HasID RecordField }{
 	Source:     outerField("source", unsafe.Offsetof(wire.Outer{}.Source), bpf.DWord),
 	SourcePort: outerField("source_port", unsafe.Offsetof(wire.Outer{}.SourcePort), bpf.DWord),
+	OuterVLAN:  outerField("outer_vlan", unsafe.Offsetof(wire.Outer{}.OuterVLAN), bpf.Half),
 	ID:         outerField("id", unsafe.Offsetof(wire.Outer{}.ID), bpf.Word),
 	Offset:     outerField("offset", unsafe.Offsetof(wire.Outer{}.Offset), bpf.Half),
 	Tunnel:     outerField("tunnel", unsafe.Offsetof(wire.Outer{}.Tunnel), bpf.Byte),
