@@ -77,6 +77,9 @@ func Attach(coll *ebpf.Collection, opts Options) (_ *Attachment, err error) {
 	if int(opts.Mode) >= len(modeNames) {
 		return nil, fmt.Errorf("attach: no such mode: %s", opts.Mode)
 	}
+	if opts.Mode == Offload && opts.Place == asm.XDP {
+		return nil, fmt.Errorf("attach to %s: no card can run the program: it has no place for events", opts.Interface)
+	}
 	if int(opts.Method) >= len(methodNames) {
 		return nil, fmt.Errorf("attach: no such method: %s", opts.Method)
 	}

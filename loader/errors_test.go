@@ -60,10 +60,10 @@ func TestErrorsTold(t *testing.T) {
 		}
 	})
 	t.Run("refused by the driver", func(t *testing.T) {
-		_, err := Attach(coll, Options{Interface: "v1", Mode: Offload, Namespace: lab.name})
+		_, err := Attach(coll, Options{Interface: "lo", Mode: Native, Namespace: lab.name})
 		var refused *RefusedError
-		if !errors.As(err, &refused) || len(refused.Refusals) != 1 || refused.Refusals[0].Mode != Offload {
-			t.Fatalf("%v is no RefusedError of mode offload", err)
+		if !errors.As(err, &refused) || len(refused.Refusals) != 1 || refused.Refusals[0].Mode != Native {
+			t.Fatalf("%v is no RefusedError of mode native", err)
 		}
 		var errno unix.Errno
 		if !errors.As(err, &errno) {

@@ -159,7 +159,7 @@ func TestParseMode(t *testing.T) {
 		}
 	}
 	_, err := ParseMode("drv")
-	says(t, err, `no mode "drv": want auto, native, generic or offload`)
+	says(t, err, `no mode "drv": want auto, native or generic`)
 }
 
 func TestDescribes(t *testing.T) {

@@ -13,7 +13,7 @@ const (
 	Auto    Mode = iota // native, and generic where the driver refuses that
 	Native              // in the driver, before the kernel makes an skb
 	Generic             // in the kernel's own receive path: any interface, slower
-	Offload             // on the card, as some of others run; programs of package asm have maps that no card has, and are refused
+	Offload             // on the card, as some of others run: see [Program]. No card has a place for events, so [Attach] takes it for no program
 )
 
 var modeNames = [...]string{Auto: "auto", Native: "native", Generic: "generic", Offload: "offload"}
@@ -26,14 +26,15 @@ func (m Mode) String() string {
 	return fmt.Sprintf("mode(%d)", uint8(m))
 }
 
-// ParseMode returns the mode with a name: auto, native, generic or offload.
+// ParseMode returns the mode with a name: auto, native or generic; or offload, in which programs of
+// others may run.
 func ParseMode(s string) (Mode, error) {
 	for m, name := range modeNames {
 		if s == name {
 			return Mode(m), nil
 		}
 	}
-	return Auto, fmt.Errorf("no mode %q: want auto, native, generic or offload", s)
+	return Auto, fmt.Errorf("no mode %q: want auto, native or generic", s)
 }
 
 // order is the modes to try, best first.
