@@ -112,7 +112,7 @@ func (b *builder) atMost(most, least int32) {
 	b.JumpIf(record, bpf.JLT, least, pass)
 }
 
-// ahead is nothing, as a rule.
+// ahead adds nothing: the packet is the first that the helper copies, as a rule.
 func (copied) ahead(*builder, bpf.Register) {}
 
 // Start implements [match.Place].

@@ -46,7 +46,8 @@ const (
 	LeadSlot     = TagSlot          // tc: how much is before a packet without Ethernet header
 	FilterSlot   = TagSlot          // what is below is the filter's, down to OutsideSlot where that is used
 
-	// Of a program that looks into tunnels, from the stack's lower end on.
+	// Of a program with records of two cache lines, from the stack's lower end on; what follows the
+	// record is for tunnels.
 	WideRecordSlot = -512
 	FrameSlot      = WideRecordSlot + int16(wire.WideRecordSize) // how far into the frame begins the one that filters speak of
 	OutsideSlot    = FrameSlot + 8                               // how far into the frame the outer packet's ports, or what is in their place
